@@ -1,0 +1,79 @@
+"""The arguments of this plugin's components, one frozen dataclass each. No torch here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+def _at_least(lowest: int | float, **values: int | float | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < lowest:
+            raise ValueError(f"{name} must be at least {lowest}, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class DilatedConfig:
+    width: int  # channels at the codes' rate
+    strides: tuple[int, ...] = (4, 4, 4)  # how much each stage shortens, from the waveform's side
+    depth: int = 3  # residual blocks a stage, dilated 1, 3, 9, ...
+    narrow: int = 32  # channels at the waveform's rate; they double with every stage up to width
+
+    def __post_init__(self) -> None:
+        _at_least(1, width=self.width, narrow=self.narrow)
+        _at_least(0, depth=self.depth)
+        if not self.strides or any(s < 1 for s in self.strides):
+            raise ValueError(f"strides needs at least one, each at least 1, not {self.strides}")
+
+    @property
+    def down(self) -> int:
+        """The total stride."""
+        return math.prod(self.strides)
+
+
+@dataclass(frozen=True, slots=True)
+class MuLawConfig:
+    levels: int = 256  # of the companded amplitude
+
+    def __post_init__(self) -> None:
+        _at_least(2, levels=self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveNetConfig:
+    width: int = 64  # channels of the residual path
+    layers: int = 20  # gated layers
+    cycle: int = 10  # layers until the dilation starts again at 1; it doubles with each
+    levels: int = 256  # of the companded amplitude
+    features: int = 64  # channels of the decoder's output that each layer is conditioned on
+
+    def __post_init__(self) -> None:
+        _at_least(1, width=self.width, layers=self.layers, cycle=self.cycle)
+        _at_least(1, features=self.features)
+        _at_least(2, levels=self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveNetPriorConfig:
+    width: int = 128  # channels of the residual path
+    layers: int = 12  # gated layers
+    cycle: int = 6  # layers until the dilation starts again at 1; it doubles with each
+    dropout: float = 0.0  # of the gated activations, in training
+
+    def __post_init__(self) -> None:
+        _at_least(1, width=self.width, layers=self.layers, cycle=self.cycle)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralConfig:
+    windows: tuple[int, ...] = (64, 256, 1024)  # samples of the STFTs' windows
+    waveform: float = 0.0  # weight of the distortion, -log p(x|z), beside the spectra
+    norm: Literal["l1", "l2"] = "l1"  # of the log magnitudes' difference
+
+    def __post_init__(self) -> None:
+        if not self.windows or any(w < 4 or w % 4 for w in self.windows):
+            raise ValueError(f"windows are multiples of 4 samples, not {self.windows}")
+        _at_least(0.0, waveform=self.waveform)
