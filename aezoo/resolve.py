@@ -70,9 +70,16 @@ def bind(spec: Spec, kinds: tuple[str, ...]) -> Bound:
 
 
 def resolved(bound: Bound) -> Spec:
-    """The long canonical form: every argument, every default, every component's version."""
+    """The long canonical form: every argument, every default, every component's version.
+
+    A part that may be left out and is (``prior=none``) is not spelled out: so a family can be
+    given a further optional part, and the models that lack it keep their hash.
+    """
     fields = dataclasses.fields(bound.config)
     values = {f.name: _unbind(getattr(bound.config, f.name), resolved) for f in fields}
+    for field in fields:
+        if "kinds" in field.metadata and values[field.name] is None:
+            del values[field.name]
     args = _take_positional(values, fields, required=False)
     values["version"] = bound.entry.component.version
     return Spec(bound.entry.qualified, args, tuple(values.items()))
