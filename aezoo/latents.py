@@ -33,6 +33,7 @@ class Output:
     latents: tuple[Latent, ...]  # one a level
     distortion: Tensor  # (B,) -log p(x|z), nats per sample
     rate: Tensor | None  # (B,) nats per sample, all levels; None: no likelihood bound
+    cond: Tensor | None = None  # the condition that the pass was given
 
     @property
     def elbo(self) -> Tensor | None:
@@ -52,3 +53,4 @@ class Losses:
 
     total: Tensor  # scalar, nats per sample, mean over the batch
     terms: dict[str, Tensor]  # scalars, detached
+    criterion: Tensor | None = None  # scalar that chooses the best weights; None: the total

@@ -42,10 +42,10 @@ class Parts:
 class Autoencoder(nn.Module):
     """An encoder, a bottleneck, a decoder and a likelihood; perhaps a prior and a condition.
 
-    Inputs are float32 in [0, 1], (B, C, *S). A condition (``cond=label(10)`` in the spec) is
-    given to every method as ``cond``, for labels an int64 tensor (B,); its embedding is
-    joined as further channels to what the encoder and the decoder read, and handed to the
-    prior.
+    Inputs are float32 (B, C, *S) in ``input_range``: pixels in [0, 1], audio in [-1, 1]. A
+    condition (``cond=label(10)`` in the spec) is given to every method as ``cond``, for labels
+    an int64 tensor (B,); its embedding is joined as further channels to what the encoder and
+    the decoder read, and handed to the prior.
     """
 
     #: Must a prior be fitted on the finished model before it may be used?
@@ -65,6 +65,8 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.bound = parts.bound
         self.input_shape = parts.input_shape
+        # Where the likelihood leaves it open, training or config.json says what the data's is.
+        self.input_range: tuple[float, float] = getattr(parts.likelihood, "range", None) or (0, 1)
         self.encoder = parts.encoder
         self.bottleneck = parts.bottleneck
         self.decoder = parts.decoder
@@ -177,6 +179,7 @@ class Autoencoder(nn.Module):
             latents=(latent,),
             distortion=-p.log_prob(x),
             rate=latent.rate,
+            cond=cond,
         )
 
     def loss(
@@ -339,8 +342,10 @@ class Autoencoder(nn.Module):
 
     def _check_input(self, x: Tensor) -> None:
         if not x.is_floating_point():
+            low, high = self.input_range
+            stored = "bytes: x.float() / 255" if low == 0 else "int16: x.float() / 32768"
             raise TypeError(
-                f"{self.spec} takes float32 x in [0, 1], not {x.dtype}; for bytes: x.float() / 255"
+                f"{self.spec} takes float32 x in [{low:g}, {high:g}], not {x.dtype}; for {stored}"
             )
         want, have = self.input_shape, tuple(x.shape[1:])
         fits = have == tuple(want) or (
