@@ -74,6 +74,9 @@ class Component:
     api: int = API  # the plugin contract it was written for
     caps: Capabilities = Capabilities()
     paper: str = ""  # "authors, title, year, arXiv:NNNN.NNNNN"
+    # A small one for the conformance checks, ``rvq(8,64)``, where an argument has no default;
+    # or a whole model's spec with it, where it fits only certain partners or inputs.
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,10 @@ class ModelEntry:
     folder: str | None = None  # absolute; where the plugin's own package carries the files
 
 
+#: The range of float32 x that stored values become: v/255 of uint8, v/32768 of int16.
+RANGES = {"uint8": (0.0, 1.0), "int16": (-1.0, 1.0)}
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """One data set: where it is, what a row holds."""
@@ -111,14 +118,21 @@ class Dataset:
     validation: int  # "validation" is this many rows at the end of train, "fit" is the others
     classes: tuple[str, ...]
     license: str
-    target: str = "aezoo.data.parquet:load"  # (dataset, split) -> (images uint8, labels int64)
+    target: str = "aezoo.data.parquet:load"  # (dataset, split) -> (rows of dtype, labels int64)
     repo: str = ""  # "org/name" of the data set on the Hub
     revision: str = ""  # the pinned commit there
     config: str = ""  # the folder of the parquet files in the repo
     image: str = "image"  # column of the picture
     label: str = "label"  # column of the class
     binary: bool = False  # pixels are probabilities of Bernoulli variables, drawn by the loader
+    dtype: str = "uint8"  # what is stored: "uint8" pixels or "int16" audio; see RANGES
+    rate: int = 0  # of audio: values a second
     citation: str = ""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """What x lies in: (0, 1) for pixels, (-1, 1) for audio."""
+        return RANGES[self.dtype]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def aezoo_families() -> Iterator[Component]:
             "Hinton, Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, "
             "2006, doi:10.1126/science.1127647"
         ),
+        example="ae(mlp(16),point(4),mlp(16),input=(1,8,12))",
     )
     yield Component(
         "vae",
@@ -35,6 +36,7 @@ def aezoo_families() -> Iterator[Component]:
         target="aezoo.models.families:VAE",
         summary="variational autoencoder: q(z|x), a prior, the ELBO",
         paper=_VAE,
+        example="vae(res(8,depth=1),gaussian(4),unres(8,depth=1),input=(3,8,12))",
     )
     yield Component(
         "vqvae",
@@ -43,6 +45,7 @@ def aezoo_families() -> Iterator[Component]:
         summary="vector-quantised autoencoder: codes, and a prior fitted on them",
         paper=_VQVAE,
         caps=Capabilities(discrete=True),
+        example="vqvae(res(8,depth=1),vq(8,4),unres(8,depth=1),prior=pixelcnn(8,layers=2),input=(3,8,12))",
     )
 
 
@@ -53,12 +56,14 @@ def aezoo_encoders() -> Iterator[Component]:
         config=configs.MLP,
         target="aezoo.components.encoders.mlp:MLPEncoder",
         summary="dense layers on the flattened input; ends in a vector",
+        example="mlp(16)",
     )
     yield Component(
         "conv",
         config=configs.Conv,
         target="aezoo.components.encoders.conv:ConvEncoder",
         summary="stride-2 convolutions and a dense layer; ends in a vector",
+        example="conv(8,8,hidden=16)",
     )
     yield Component(
         "res",
@@ -66,6 +71,7 @@ def aezoo_encoders() -> Iterator[Component]:
         target="aezoo.components.encoders.res:ResEncoder",
         summary="the VQ-VAE paper's residual network; ends in a map, takes any size",
         paper=_VQVAE,
+        example="res(8,depth=1)",
     )
     yield Component(
         "timm",
@@ -74,6 +80,7 @@ def aezoo_encoders() -> Iterator[Component]:
         summary="a feature map of any timm backbone",
         paper="Wightman, PyTorch Image Models, 2019, doi:10.5281/zenodo.4414861",
         caps=Capabilities(ranks=(2,)),
+        example="timm(resnet10t,stage=1)",
     )
 
 
@@ -84,12 +91,14 @@ def aezoo_decoders() -> Iterator[Component]:
         config=configs.MLP,
         target="aezoo.components.decoders.mlp:MLPDecoder",
         summary="dense layers from a vector",
+        example="mlp(16)",
     )
     yield Component(
         "deconv",
         config=configs.Conv,
         target="aezoo.components.decoders.deconv:DeconvDecoder",
         summary="a dense layer and stride-2 transposed convolutions, from a vector",
+        example="deconv(8,8,hidden=16)",
     )
     yield Component(
         "unres",
@@ -97,6 +106,7 @@ def aezoo_decoders() -> Iterator[Component]:
         target="aezoo.components.decoders.unres:UnResDecoder",
         summary="the VQ-VAE paper's residual network, from a map to any size",
         paper=_VQVAE,
+        example="unres(8,depth=1)",
     )
 
 
@@ -107,6 +117,7 @@ def aezoo_posteriors() -> Iterator[Component]:
         config=configs.Point,
         target="aezoo.components.posteriors.point:PointPosterior",
         summary="one point: the latent of a plain autoencoder",
+        example="point(3)",
     )
     yield Component(
         "gaussian",
@@ -114,6 +125,7 @@ def aezoo_posteriors() -> Iterator[Component]:
         target="aezoo.components.posteriors.gaussian:GaussianPosterior",
         summary="Gaussian with diagonal covariance",
         paper=_VAE,
+        example="gaussian(3)",
     )
 
 
@@ -126,6 +138,7 @@ def aezoo_quantizers() -> Iterator[Component]:
         summary="nearest vector of a learned codebook",
         paper=_VQVAE,
         caps=Capabilities(discrete=True),
+        example="vq(8,4)",
     )
     yield Component(
         "fsq",
@@ -137,6 +150,7 @@ def aezoo_quantizers() -> Iterator[Component]:
             "Simple, 2023, arXiv:2309.15505"
         ),
         caps=Capabilities(discrete=True),
+        example="fsq(3,4)",
     )
 
 
@@ -158,6 +172,7 @@ def aezoo_conditions() -> Iterator[Component]:
         target="aezoo.components.conditions.label:LabelCondition",
         summary="a class label, one-hot or embedded",
         caps=Capabilities(conditional=True),
+        example="label(3)",
     )
 
 
@@ -176,6 +191,7 @@ def aezoo_objectives() -> Iterator[Component]:
         target="aezoo.objectives.beta:BetaObjective",
         summary="the rate weighted by beta",
         paper="Higgins et al., beta-VAE, 2017, openreview:Sy2fzU9gl",
+        example="beta(4.0)",
     )
     yield Component(
         "reconstruction",

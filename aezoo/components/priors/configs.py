@@ -59,5 +59,6 @@ RECORDS = (
         caps=Capabilities(discrete=True, ranks=(1, 2), conditional=True),
         paper="van den Oord et al., Conditional Image Generation with PixelCNN Decoders, "
         "2016, arXiv:1606.05328",
+        example="pixelcnn(8,layers=2)",
     ),
 )
