@@ -89,6 +89,7 @@ def _load_overridden(source: str, overrides: dict[str, Any]) -> Autoencoder:
         raise ShapeError(_changes_shapes(source, overrides))
     changed.load_state_dict(model.state_dict(), strict=True, assign=True)
     changed.prior_fitted, changed.card = model.prior_fitted, model.card
+    changed.input_range = model.input_range
     return changed.eval()
 
 

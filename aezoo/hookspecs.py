@@ -133,8 +133,9 @@ def aezoo_likelihoods() -> Iterable[Component]:
     """What the decoder's output means, p(x|z): ``T(config, shape=(C,*S))``.
 
     Attribute ``param_channels = P``; ``forward(params (B,P,*S))`` gives a torch
-    Distribution of batch shape ``(B,)`` and event shape ``(C,*S)`` over x float32 in [0,1];
-    its ``mean`` is the reconstruction.
+    Distribution of batch shape ``(B,)`` and event shape ``(C,*S)`` over x float32;
+    its ``mean`` is the reconstruction. Attribute ``range``: what x lies in, [0,1] where it is
+    not given, ``(-1.0, 1.0)`` for audio, None for any.
     """
 
 
@@ -169,7 +170,13 @@ def aezoo_models() -> Iterable[ModelEntry]:
 
 @hookspec
 def aezoo_datasets() -> Iterable[Dataset]:
-    """Data sets; ``target`` is called with (dataset, split) and gives the rows."""
+    """Data sets; ``target`` is called with (dataset, split) and gives the rows.
+
+    They are numpy arrays (N,C,*S) of the record's ``dtype``, and labels int64 (N,):
+    uint8 pixels, which models read as v/255 in [0,1], or int16 audio of ``rate`` values a
+    second, read as v/32768 in [-1,1). A function ``fingerprint(dataset, split) -> str`` in the
+    same module lets the decoded rows be kept in the cache for as long as its text is the same.
+    """
 
 
 @hookspec

@@ -17,6 +17,7 @@ from aezoo import hookspecs
 from aezoo.errors import AezooError
 from aezoo.records import (
     API,
+    RANGES,
     Capabilities,
     Component,
     Dataset,
@@ -131,7 +132,7 @@ def _check(kind: str, record: Any, hook: str, namespace: str) -> None:
             f"{where}: a name is letters, digits, '_' and '-'{tag}, without a namespace"
         )
     if isinstance(record, Dataset):
-        _check_target(record.target, where)
+        _check_dataset(record, where)
     else:
         _check_model(record, where, namespace)
 
@@ -193,6 +194,17 @@ def _check_word(name: object, where: str) -> None:
 def _check_target(target: object, where: str) -> None:
     if not isinstance(target, str) or not _TARGET.fullmatch(target):
         raise ManifestError(f"{where}: target is {target!r}; expected 'package.module:name'")
+
+
+def _check_dataset(record: Dataset, where: str) -> None:
+    _check_target(record.target, where)
+    if record.dtype not in RANGES:
+        raise ManifestError(f"{where}: dtype is {record.dtype!r}; expected {' or '.join(RANGES)}")
+    if record.dtype == "int16" and (len(record.shape) != 2 or record.rate < 1):
+        raise ManifestError(
+            f"{where}: int16 is of audio, shape (C, T) with its rate in values a second; this has "
+            f"shape {record.shape} and rate {record.rate}"
+        )
 
 
 def _check_model(record: ModelEntry, where: str, namespace: str) -> None:

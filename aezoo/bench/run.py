@@ -28,7 +28,7 @@ from aezoo.bench.journal import Journal, machine
 from aezoo.bench.merge import merged
 from aezoo.bench.rows import Row, from_json, row_of, to_json
 from aezoo.bench.subject import Subject, part, rows_of, subject
-from aezoo.data.sets import ImageSet, binarise
+from aezoo.data.sets import ImageSet, binarise, scaled
 from aezoo.errors import MetricError
 from aezoo.metrics.base import Batch, Metric, Run
 from aezoo.spec import spec_hash
@@ -286,7 +286,7 @@ class _Bench:
             if "x_hat" in needs:
                 if x_hat is None:
                     x_hat = run.model.p(latent.z, cond, size=tuple(x.shape[2:])).mean
-                batch.x_hat = x_hat.clamp(0, 1)
+                batch.x_hat = x_hat.clamp(*run.images.dataset.range)
         return batch
 
     @contextlib.contextmanager
@@ -372,11 +372,11 @@ def _samples(run: Run, b: int, block: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Block ``b`` of as many generated samples as the split has rows, and their numbers."""
     first, stop = b * block, min((b + 1) * block, run.n)
     x = run.model.sample(stop - first, generator=run.generator(b, "samples"))
-    return x.clamp(0, 1), torch.arange(first, stop, device=run.device)
+    return x.clamp(*run.images.dataset.range), torch.arange(first, stop, device=run.device)
 
 
 def _block(images: ImageSet, device: torch.device, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """x float32 in [0,1] and y int64 on the device; a GPU is not waited for."""
+    """x float32 in the set's range and y int64 on the device; a GPU is not waited for."""
     pixels = binarise(images, seed) if images.dataset.binary else images.images
 
     def moved(array: Any) -> torch.Tensor:
@@ -385,7 +385,7 @@ def _block(images: ImageSet, device: torch.device, seed: int) -> tuple[torch.Ten
             return tensor.pin_memory().to(device, non_blocking=True)
         return tensor.to(device)
 
-    return moved(pixels).float().div_(255), moved(images.labels)
+    return scaled(moved(pixels)), moved(images.labels)
 
 
 def _slug(text: str) -> str:

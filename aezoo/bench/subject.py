@@ -77,6 +77,11 @@ def rows_of(subject: Subject, data: str | None, split: str, n: int | None) -> Im
         raise MetricError(
             f"{subject.name} takes samples of shape {shape}, and those of {name} are {have}"
         )
+    if subject.model.input_range != images.dataset.range:
+        takes, are = subject.model.input_range, images.dataset.range
+        raise MetricError(
+            f"{subject.name} takes values in {takes}, and those of {name} are in {are}"
+        )
     return images if n is None or n >= len(images) else _first(images, n)
 
 

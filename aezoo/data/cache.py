@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from aezoo.errors import DataError
+from aezoo.records import RANGES
 
 FORMAT = 1  # raised when the same source files would be decoded to other arrays
 
@@ -35,7 +36,7 @@ def cached(name: str, key: str, make: Callable[[], Arrays]) -> Arrays:
     """``make()`` or what it gave when it was last called for this ``name`` and ``key``.
 
     ``name`` is for people who look into the folder, ``key`` says everything that the arrays
-    depend on. Returns images uint8 (N, C, *S), read-only and mapped, and labels int64 (N,).
+    depend on. Returns rows (N, C, *S), read-only and mapped, and labels int64 (N,).
     A file that was cut short or holds something else is made again.
     """
     from filelock import FileLock
@@ -84,7 +85,7 @@ def _open(images: Path, labels: Path) -> Arrays | None:
         y = np.load(labels, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # not there; a bad header or cut short; empty
         return None
-    whole = x.dtype == np.uint8 and y.dtype == np.int64 and y.shape == x.shape[:1]
+    whole = x.dtype.name in RANGES and y.dtype == np.int64 and y.shape == x.shape[:1]
     return (x, y) if whole else None
 
 

@@ -5,6 +5,7 @@
     rows = order(len(train), epoch=3, seed=0, device="cuda")
     x, y = resident.batch(rows[:256])              # x float32 in [0,1] (256, 3, 32, 32)
 
+Stored values are uint8 pixels, x = v/255 in [0,1], or int16 audio, x = v/32768 in [-1,1).
 Letters: N rows of a set, B rows of a batch, C channels, *S spatial axes.
 """
 
@@ -34,7 +35,7 @@ CHUNK = 4_096  # rows binarised at a time
 class ImageSet:
     """One split of a data set, decoded."""
 
-    images: np.ndarray  # (N, C, *S) uint8, mapped into memory, read-only
+    images: np.ndarray  # (N, C, *S) as stored, mapped into memory, read-only
     labels: np.ndarray  # (N,) int64
     dataset: Dataset
     split: str  # canonical: "test", "test[:1000]"
@@ -80,8 +81,16 @@ def load(
     return ImageSet(images[place], labels[place], dataset, text, place.start)
 
 
+def scaled(stored: Tensor) -> Tensor:
+    """Stored values as float32 x: uint8 pixels v/255 in [0,1], int16 audio v/32768 in [-1,1)."""
+    return stored.float().div_(_SCALES[stored.dtype])
+
+
+_SCALES = {torch.uint8: 255.0, torch.int16: 32768.0}
+
+
 class Resident:
-    """A whole image set on a device as uint8; batches are gathered there, without a host sync.
+    """A whole image set on a device as it is stored; batches are gathered there, without a sync.
 
     ``flip`` mirrors each row of a batch from left to right with probability 1/2.
 
@@ -107,7 +116,7 @@ class Resident:
         self.image_set = image_set
         self.flip = flip
         self.dynamic = draws and binary == "dynamic"
-        self.images = _tensor(pixels).to(device)  # (N, C, *S) uint8
+        self.images = _tensor(pixels).to(device)  # (N, C, *S) as stored
         self.labels = _tensor(image_set.labels).to(device)  # (N,) int64
         self.device = self.images.device
 
@@ -117,7 +126,7 @@ class Resident:
     def batch(
         self, index: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Rows ``index`` (B,) int64: x float32 in [0,1] (B, C, *S) and y int64 (B,).
+        """Rows ``index`` (B,) int64: x float32 (B, C, *S) in the set's range and y int64 (B,).
 
         Flips and dynamic bits come from ``generator`` (of the set's device), else from the
         device's global one.
@@ -127,7 +136,7 @@ class Resident:
         if self.flip:
             coin = torch.rand(len(index), generator=generator, device=self.device) < 0.5
             x = torch.where(coin.view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-        x = x.float().div_(255)
+        x = scaled(x)
         if self.dynamic:
             x = torch.bernoulli(x, generator=generator)
         return x, self.labels.index_select(0, index)
@@ -138,8 +147,8 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The rows in order, ``size`` at a time (the last batch may be smaller), for evaluation.
 
-    Yields x float32 in [0,1] (B, C, *S) and y int64 (B,) on ``device``, where only one batch
-    lies at a time. A binary set gives the fixed bits of `binarise` for ``seed``.
+    Yields x float32 (B, C, *S) in the set's range and y int64 (B,) on ``device``, where only one
+    batch lies at a time. A binary set gives the fixed bits of `binarise` for ``seed``.
     """
     if size < 1:
         raise ValueError(f"size={size}: expected at least 1")
@@ -148,8 +157,7 @@ def batches(
         pixels = image_set.images[rows]
         if image_set.dataset.binary:
             pixels = binarise(image_set, seed, rows)
-        x = _tensor(pixels).to(device).float().div_(255)
-        yield x, _tensor(image_set.labels[rows]).to(device)
+        yield scaled(_tensor(pixels).to(device)), _tensor(image_set.labels[rows]).to(device)
 
 
 def binarise(image_set: ImageSet, seed: int = 0, rows: slice = slice(None)) -> np.ndarray:
@@ -245,7 +253,8 @@ def _bounds(given: str, base: str, rows: int, dataset: Dataset) -> tuple[int, in
 
 def _whole(dataset: Dataset, split: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """A whole official split, through the cache where its source has a fingerprint."""
-    shape = f"{dataset.shape}\n{dataset.target}"
+    # Two records over the same files share what is decoded where they read the same columns.
+    shape = f"{dataset.shape} {dataset.dtype} {dataset.image} {dataset.label}\n{dataset.target}"
     if root is not None:
         name, key = f"folder-{dataset.name}", f"{shape}\n{folder.fingerprint(root)}"
         return cached(name, key, lambda: folder.read(root, dataset))
@@ -254,16 +263,15 @@ def _whole(dataset: Dataset, split: str, root: Path | None) -> tuple[np.ndarray,
 
     def make() -> tuple[np.ndarray, np.ndarray]:
         images, labels = getattr(module, function)(dataset, split)
-        if images.dtype != np.uint8 or images.shape != (len(labels), *dataset.shape):
+        if images.dtype != dataset.dtype or images.shape != (len(labels), *dataset.shape):
             raise DataError(
                 f"{dataset.target} gave {images.dtype} {images.shape} for {dataset.name} {split}, "
-                f"expected uint8 ({len(labels)}, {', '.join(map(str, dataset.shape))})"
+                f"expected {dataset.dtype} ({len(labels)}, {', '.join(map(str, dataset.shape))})"
             )
         return images, labels.astype(np.int64, copy=False)
 
     if not hasattr(module, "fingerprint"):
         return make()
-    # Two records over the same files, such as mnist and mnist-binary, share what is decoded.
     name = "-".join(part for part in (dataset.repo or dataset.name, dataset.config, split) if part)
     return cached(name, f"{shape}\n{module.fingerprint(dataset, split)}", make)
 

@@ -62,6 +62,7 @@ def load_folder(folder: str | os.PathLike[str], *, device: Any = None) -> Any:
         model.load_state_dict(tensors, strict=True, assign=True)
     _materialise(model, config.spec)
     model.prior_fitted = config.prior_fitted
+    model.input_range = config.input.range
     model.card = _card(folder)
     model.license = config.license  # saved again with the model
     if device is not None:

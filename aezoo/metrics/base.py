@@ -66,7 +66,7 @@ class Run:
 class Batch:
     """One block of the split, as every metric sees it. Fields that no metric needs are None."""
 
-    x: Tensor  # (B, C, *S) float32 in [0,1]; the fixed bits of a binary set
+    x: Tensor  # (B, C, *S) float32 in the set's range; the fixed bits of a binary set
     y: Tensor  # (B,) int64
     rows: Tensor  # (B,) int64: row numbers in the split, on the device
     block: int  # which block of the split this is
@@ -74,7 +74,7 @@ class Batch:
     cond: Tensor | None = None  # what a conditional model's methods take, else None
     output: Output | None = None  # forward pass, z drawn from q
     latent: Latent | None = None  # encode(x), z at its mode
-    x_hat: Tensor | None = None  # (B, C, *S): reconstruction at the mode, clamped to [0,1]
+    x_hat: Tensor | None = None  # (B, C, *S): reconstruction at the mode, clamped to the range
 
     @property
     def model(self) -> Any:
@@ -119,7 +119,7 @@ class Metric:
         """One block. No host sync: no ``.item()``, no ``float(tensor)``, no ``.cpu()``."""
 
     def update_samples(self, x: Tensor, rows: Tensor) -> None:
-        """Generated images (B, C, *S) in [0,1] and their numbers (B,); `needs` "samples"."""
+        """Generated samples (B, C, *S), in range, and their numbers (B,); `needs` "samples"."""
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
         """The figures, from the merged state; called in one process only.

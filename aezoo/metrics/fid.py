@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from aezoo.data.cache import cache_dir
-from aezoo.data.sets import ImageSet, binarise, load
+from aezoo.data.sets import ImageSet, binarise, load, scaled
 from aezoo.errors import MetricError
 from aezoo.metrics import features, frechet, kid, precision_recall
 from aezoo.metrics.base import Batch, Metric, Run, generator
@@ -232,7 +232,7 @@ def _pixels(images: ImageSet, first: int, stop: int, run: Run) -> Tensor:
     rows = slice(first, min(stop, len(images)))
     binary = images.dataset.binary
     pixels = binarise(images, run.seed, rows) if binary else images.images[rows].copy()
-    return torch.from_numpy(pixels).float().div_(255)
+    return scaled(torch.from_numpy(pixels))
 
 
 def _fingerprint(images: ImageSet) -> str:

@@ -44,19 +44,22 @@ _SCORED = {
 }
 
 
-def scored(likelihood: Any, p: Distribution) -> tuple[str, Distribution]:
+def scored(
+    likelihood: Any, p: Distribution, range: tuple[float, float] = (0.0, 1.0)
+) -> tuple[str, Distribution]:
     """What p(x|z) is a probability of, "levels", "bits" or "density", and P(x|z) over it.
 
     ``p`` is what ``likelihood`` made. A density comes back integrated over the levels, in
-    float64, where its likelihood is a `LocationScale`. A plugin's distribution over the 256
-    levels says so with an attribute ``on_levels = True``.
+    float64, where its likelihood is a `LocationScale` and x, in ``range``, is of pixels. A
+    plugin's distribution over levels says so with an attribute ``on_levels``: True for the 256
+    of a pixel, a text such as "256 mu-law levels" for others.
     """
     base = p.base_dist if isinstance(p, Independent) else p
     if isinstance(base, Bernoulli):
         return "bits", p
     if isinstance(p, LogisticMixture) or getattr(p, "on_levels", False):
         return "levels", p
-    if isinstance(likelihood, LocationScale):
+    if isinstance(likelihood, LocationScale) and range == (0, 1):
         location, scale = base.loc.double(), base.scale.double()  # type: ignore[union-attr]
         family = type(likelihood)
         return "levels", DiscretizedLocationScale(family.family, family.log_cdf, location, scale)
@@ -110,7 +113,7 @@ def _log_weights(
         conds = None if cond is None else _repeated(cond, n)
         latent = model.bottleneck(hs, sample=True, generator=generator)
         p = model.p(latent.z, conds, size=tuple(x.shape[2:]))
-        log_p = scored(model.likelihood, p)[1].log_prob(xs)
+        log_p = scored(model.likelihood, p, model.input_range)[1].log_prob(xs)
         yield (log_p.double() - model._log_ratio(latent, conds).double()).view(n, len(x))
 
 
@@ -142,7 +145,7 @@ class Likelihood(Metric):
 
     def begin(self, run: Run) -> None:
         super().begin(run)
-        self._over = "density"
+        self._over, self._levels = "density", True
 
     def update(self, batch: Batch) -> None:
         output = batch.output
@@ -150,7 +153,8 @@ class Likelihood(Metric):
         assert output.rate is not None
         self.add("rate", output.rate)
         self.add("distortion", output.distortion)
-        self._over, p = scored(batch.model.likelihood, output.p)
+        self._over, p = scored(batch.model.likelihood, output.p, batch.model.input_range)
+        self._levels = getattr(p, "on_levels", True)
         if p is not output.p:
             self.add("distortion on levels", -p.log_prob(batch.x))
         if self._over == "bits":
@@ -206,6 +210,10 @@ class Likelihood(Metric):
     def _what(self, over: str, means: dict[str, float]) -> str:
         if over == "bits" and means["grey"]:
             return "grey pixels: the mean over bits drawn from them (dynamic)"
+        if over == "levels" and isinstance(self._levels, str):
+            return f"P(x) on {self._levels}"
+        if over == "density" and self.run.model.input_range != (0, 1):
+            return "a density's nats in values of [-1,1]"
         return _SCORED[over]
 
 

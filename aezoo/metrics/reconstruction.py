@@ -1,4 +1,4 @@
-"""How near a reconstruction is to its image. z is at its mode, pixels are in [0,1]."""
+"""How near a reconstruction is to its original. z is at its mode, pixels are in [0,1]."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from aezoo.metrics.ssim import WINDOW, ms_ssim, smallest, ssim
 from aezoo.records import Figure
 
 PIXELS = "pixels in [0,1], z at its mode"
+WAVES = "values in [-1,1], z at its mode"
 _LEAST = 1e-12  # of a mean squared error: an exact reconstruction has 120 dB, not infinity
 
 
@@ -30,7 +31,11 @@ def decibels(mse: Tensor) -> Tensor:
 
 
 class Reconstruction(Metric):
-    """``reconstruction``: MSE, and PSNR with its two means, which are not the same number."""
+    """``reconstruction``: MSE, and PSNR with its two means, which are not the same number.
+
+    PSNR is of the width of the data's range, so that the same wave has the same PSNR in [0,1]
+    and in [-1,1], where its MSE is four times as large.
+    """
 
     needs = frozenset({"x_hat"})
 
@@ -38,17 +43,23 @@ class Reconstruction(Metric):
         assert batch.x_hat is not None
         mse = mean_squared_error(batch.x_hat, batch.x)
         self.add("mse", mse)
-        self.add("psnr", decibels(mse))
+        self.add("psnr", decibels(mse / self._width**2))
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
         mse, psnr = sums["mse"] / self.run.n, sums["psnr"] / self.run.n
-        whole = decibels(mse)
+        said, what = (PIXELS, "images") if self._width == 1 else (WAVES, "recordings")
+        whole = decibels(mse / self._width**2)
         up: dict[str, Any] = {"unit": "dB", "higher_is_better": True}
         return [
-            self.figure("mse", float(mse), PIXELS, higher_is_better=False),
-            self.figure("psnr", float(psnr), f"{PIXELS}; mean over images", **up),
-            self.figure("psnr-mean-mse", float(whole), f"{PIXELS}; of the mean mse", **up),
+            self.figure("mse", float(mse), said, higher_is_better=False),
+            self.figure("psnr", float(psnr), f"{said}; mean over {what}", **up),
+            self.figure("psnr-mean-mse", float(whole), f"{said}; of the mean mse", **up),
         ]
+
+    @property
+    def _width(self) -> float:
+        low, high = self.run.images.dataset.range
+        return high - low
 
 
 @dataclass

@@ -66,7 +66,8 @@ class Autoencoder(nn.Module):
         self.bound = parts.bound
         self.input_shape = parts.input_shape
         # Where the likelihood leaves it open, training or config.json says what the data's is.
-        self.input_range: tuple[float, float] = getattr(parts.likelihood, "range", None) or (0, 1)
+        own: tuple[float, float] | None = getattr(parts.likelihood, "range", None)
+        self.input_range = own or (0.0, 1.0)
         self.encoder = parts.encoder
         self.bottleneck = parts.bottleneck
         self.decoder = parts.decoder

@@ -18,6 +18,7 @@ from aezoo.build import build
 from aezoo.data.sets import load
 from aezoo.data.shape import shape_of
 from aezoo.errors import TrainingError
+from aezoo.records import Dataset
 from aezoo.train.checkpoint import write_atomic
 from aezoo.train.loop import Fitted, fit
 from aezoo.train.ranks import Ranks
@@ -91,6 +92,7 @@ def train(
     size_of_pictures = model.input_shape if shape_of(recipe.data) is None else None
     data = load(recipe.data, "fit", size=size_of_pictures)
     validation = load(recipe.data, "validation", size=size_of_pictures)
+    model.input_range = _range(model, data.dataset)
     fitted: dict[str, Fitted] = {}
     stages = {"model": (ModelTask, chosen.model), "prior": (PriorTask, chosen.prior)}
     for name, (kind, stage) in stages.items():
@@ -123,6 +125,17 @@ def train(
         _write(model, recipe, facts, Path(run_dir), finished)
     ranks.wait()
     return Trained(model, finished, Path(run_dir), facts)
+
+
+def _range(model: Any, dataset: Dataset) -> tuple[float, float]:
+    """Of the data's values; TrainingError where the likelihood is one of other values."""
+    own = getattr(model.likelihood, "range", (0.0, 1.0))
+    if own is not None and tuple(own) != dataset.range:
+        raise TrainingError(
+            f"{model.bound.config.likelihood} is of values in {tuple(own)}, and those of "
+            f"{dataset.name} are in {dataset.range}; choose another likelihood"
+        )
+    return dataset.range
 
 
 def _make_deterministic() -> None:

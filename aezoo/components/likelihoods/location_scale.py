@@ -29,6 +29,7 @@ class LocationScale(nn.Module):
     Params are (B,C,*S), the location; for scale ``pixel`` (B,2C,*S), location and raw scale.
     """
 
+    range = None  # of x: any, the data's
     family: Callable[..., Distribution]
     log_cdf: Callable[[Tensor], Tensor]  # log F of the standard member, stable below zero
 
