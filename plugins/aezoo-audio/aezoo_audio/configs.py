@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
 
 
 def _at_least(lowest: int | float, **values: int | float | None) -> None:
@@ -16,9 +14,9 @@ def _at_least(lowest: int | float, **values: int | float | None) -> None:
 @dataclass(frozen=True, slots=True)
 class DilatedConfig:
     width: int  # channels at the codes' rate
-    strides: tuple[int, ...] = (4, 4, 4)  # how much each stage shortens, from the waveform's side
-    depth: int = 3  # residual blocks a stage, dilated 1, 3, 9, ...
-    narrow: int = 32  # channels at the waveform's rate; they double with every stage up to width
+    strides: tuple[int, ...] = (8, 4, 4)  # how much each stage shortens, from the waveform's side
+    depth: int = 3  # residual blocks a stage, dilated 1, 3, 9, 1, ...
+    narrow: int = 64  # channels of the stage next to the waveform; they double up to width
 
     def __post_init__(self) -> None:
         _at_least(1, width=self.width, narrow=self.narrow)
@@ -27,9 +25,17 @@ class DilatedConfig:
             raise ValueError(f"strides needs at least one, each at least 1, not {self.strides}")
 
     @property
-    def down(self) -> int:
-        """The total stride."""
-        return math.prod(self.strides)
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each stage, from the waveform's side; the last one's are ``width``."""
+        last = len(self.strides) - 1
+        wide = [min(self.width, self.narrow << i) for i in range(last)]
+        return (*wide, self.width)
+
+    def latent_length(self, samples: int) -> int:
+        """How many places the strides leave of a waveform."""
+        for stride in self.strides:
+            samples = -(-samples // stride)
+        return samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,6 @@ class WaveNetPriorConfig:
 class SpectralConfig:
     windows: tuple[int, ...] = (64, 256, 1024)  # samples of the STFTs' windows
     waveform: float = 0.0  # weight of the distortion, -log p(x|z), beside the spectra
-    norm: Literal["l1", "l2"] = "l1"  # of the log magnitudes' difference
 
     def __post_init__(self) -> None:
         if not self.windows or any(w < 4 or w % 4 for w in self.windows):

@@ -1,3 +1,53 @@
 """What this plugin gives: its hooks, in the namespace ``audio``. No torch in here."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aezoo.hookspecs import hookimpl
+from aezoo.records import Capabilities, Component
+from aezoo_audio import configs
+
+_SOUNDSTREAM = (
+    "Zeghidour et al., SoundStream: An End-to-End Neural Audio Codec, 2021, arXiv:2107.03312"
+)
+_PARALLEL_WAVEGAN = (
+    "Yamamoto, Song, Kim, Parallel WaveGAN: A Fast Waveform Generation Model Based on "
+    "Generative Adversarial Networks with Multi-Resolution Spectrogram, 2020, arXiv:1910.11480"
+)
+
+
+@hookimpl
+def aezoo_encoders() -> Iterator[Component]:
+    yield Component(
+        "dilated",
+        config=configs.DilatedConfig,
+        target="aezoo_audio.encoders.dilated:DilatedEncoder",
+        summary="strided convolutions and dilated residual blocks, from waveforms of any length",
+        caps=Capabilities(ranks=(1,)),
+        paper=_SOUNDSTREAM,
+    )
+
+
+@hookimpl
+def aezoo_decoders() -> Iterator[Component]:
+    yield Component(
+        "dilated",
+        config=configs.DilatedConfig,
+        target="aezoo_audio.decoders.dilated:DilatedDecoder",
+        summary="dilated residual blocks and transposed convolutions, to waveforms of any length",
+        caps=Capabilities(ranks=(1,)),
+        paper=_SOUNDSTREAM,
+    )
+
+
+@hookimpl
+def aezoo_objectives() -> Iterator[Component]:
+    yield Component(
+        "spectral",
+        config=configs.SpectralConfig,
+        target="aezoo_audio.objectives.spectral:SpectralObjective",
+        summary="distances of magnitude spectra at several resolutions, and the penalties",
+        caps=Capabilities(ranks=(1,)),
+        paper=_PARALLEL_WAVEGAN,
+    )
