@@ -176,9 +176,13 @@ class LineTask:
     """Pulls the slope to 3; at the ``bad`` steps the loss, and its buffer, are NaN."""
 
     samples = 10
+    critic = None
 
     def __init__(self, bad: set[int] = frozenset(), size: float = math.nan) -> None:
         self.module, self.bad, self.size = Line(), bad, size
+
+    def schedule(self, step: int, total: int) -> None:
+        pass
 
     def batch(self, step: int) -> tuple[torch.Tensor, ...]:
         return (torch.tensor(self.size if step in self.bad else 1.0),)

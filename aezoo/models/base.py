@@ -75,7 +75,8 @@ class Autoencoder(nn.Module):
         self.prior = parts.prior
         self.cond = parts.cond
         self.prior_cond = parts.prior_cond
-        self.objective = parts.objective
+        # Not a submodule: an objective's critic is no part of the model, nor of its weights.
+        self.__dict__["objective"] = parts.objective
         self.prior_fitted = False
         self.card: str | None = None
         self.license: str | None = None  # of the weights, where they were loaded
@@ -114,6 +115,16 @@ class Autoencoder(nn.Module):
     def latent_shape(self) -> tuple[int, ...]:
         """(D, *L) for inputs of ``input_shape``."""
         return self.bottleneck.out_shape
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """(*L), or (q, *L) of a quantizer with q codes a place, for inputs of ``input_shape``."""
+        return tuple(getattr(self.bottleneck, "code_shape", self.latent_shape[1:]))
+
+    @property
+    def code_levels(self) -> int:
+        """q, the codes of one place; 1 of most quantizers."""
+        return math.prod(self.code_shape[: len(self.code_shape) - len(self.latent_shape) + 1])
 
     @property
     def _prior_must_be_fitted(self) -> bool:
@@ -267,12 +278,12 @@ class Autoencoder(nn.Module):
     # -- codes
 
     def encode_codes(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
-        """x (B, C, *S) -> codes (B, *L) int64."""
+        """x (B, C, *S) -> codes (B, *L), or (B, q, *L) with q codes a place; int64."""
         self._check_codes()
         return self.encode(x, cond).codes  # pyright: ignore[reportReturnType]
 
     def decode_codes(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
-        """codes (B, *L) int64 in [0, K) -> the mean of p(x|z), (B, C, *S).
+        """codes, as `encode_codes` gives them, in [0, K) -> the mean of p(x|z), (B, C, *S).
 
         Raises:
             ValueError: a code is outside [0, K), or they are not integers.
@@ -315,6 +326,14 @@ class Autoencoder(nn.Module):
         from aezoo.hub.publish import push_to_hub
 
         return push_to_hub(self, repo, **options)
+
+    # -- what an objective may own goes where the model goes
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        if isinstance(self.objective, nn.Module):
+            self.objective._apply(fn, recurse)
+        return self
 
     # -- checks
 

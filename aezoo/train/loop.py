@@ -8,19 +8,19 @@ that was killed and goes on from its checkpoint ends in the same bytes as one th
 A step never waits for the device: a step whose gradient norm is not finite, or above the
 recipe's ``skip``, is skipped inside the fused optimizer (``found_inf``), and the figures
 are read only every `LOG_EVERY` steps.
+
+Where the objective has a critic, each step of the model is followed by one of the critic.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import math
 import signal
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -37,6 +37,7 @@ from aezoo.train.checkpoint import (
     require_recipe,
     save_checkpoint,
 )
+from aezoo.train.learner import Learner
 from aezoo.train.ranks import Ranks
 from aezoo.train.recipe import Stage
 from aezoo.train.report import CsvLog, Reporter
@@ -46,11 +47,25 @@ SAVE_EVERY = 180.0  # seconds between two checkpoints
 MAX_STREAK = 10  # skipped steps in a row after which the run stops
 
 
+@dataclass(frozen=True, slots=True)
+class Critic:
+    """A network with losses of its own, and its learning rate where it is not the stage's."""
+
+    module: nn.Module
+    lr: float | None = None
+    betas: tuple[float, float] = (0.5, 0.9)
+
+
 class Task(Protocol):
     """What a stage trains. Its module's parameters that require gradients are trained."""
 
     module: nn.Module  # holds the weights; its state_dict is what checkpoints keep
     samples: int  # rows of the fit split
+    critic: Critic | None  # trained against the module, with its own steps
+
+    def schedule(self, step: int, total: int) -> None:
+        """Called before each step; what anneals is a pure function of the two numbers."""
+        ...
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """This process's inputs of step ``step``; generators are seeded beforehand."""
@@ -58,6 +73,10 @@ class Task(Protocol):
 
     def losses(self, *inputs: Tensor) -> Losses:
         """The losses of a batch."""
+        ...
+
+    def critic_losses(self) -> Losses:
+        """The critic's losses on the batch that `losses` has just seen."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -147,9 +166,10 @@ class _Run:
         self.best = folder / "best.safetensors"
         self.total = stage.total_steps(task.samples)
         self.weights = {n: p for n, p in task.module.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.weights, stage.weight_decay), lr=stage.lr, betas=stage.betas, fused=True
+        self.learner = Learner(
+            self.weights, lr=stage.lr, betas=stage.betas, weight_decay=stage.weight_decay
         )
+        self.critic = _critic_learner(task.critic, stage)
         self.average = WeightAverage(self.weights, stage.ema) if stage.ema else None
         self.guard = _BufferGuard(task.module)
         self.window = _Window(ranks)
@@ -167,12 +187,15 @@ class _Run:
         log = CsvLog(self.folder / "log.csv", self.step) if self.ranks.main else None
         validations = CsvLog(self.folder / "validation.csv", self.step) if log else None
         module = self.ranks.prepare(_LossModule(self.task, self.stage, self.ranks.device))
+        critic = None
+        if self.task.critic is not None:
+            critic = self.ranks.prepare(_CriticModule(self.task, self.stage, self.ranks.device))
         window = self.window
         saved = time.monotonic()
         before, began = self.seconds, saved
         many = self.ranks.world > 1  # then the decision to stop is taken together, now and then
         while self.step < self.total:
-            norm, losses = self._step(module)
+            norm, losses = self._step(module, critic)
             self.step += 1
             window.add(norm, losses)
             self.seconds = before + time.monotonic() - began
@@ -204,33 +227,25 @@ class _Run:
                 break
         stop.act()
 
-    def _step(self, module: nn.Module) -> tuple[Tensor, Losses]:
-        stage, optimizer = self.stage, self.optimizer
+    def _step(self, module: nn.Module, critic: nn.Module | None = None) -> tuple[Tensor, Losses]:
+        stage, lr = self.stage, self.stage.lr_at(self.step, self.total)
         _seed(step_seed(self.seed, self.name, self.step), self.ranks.device)
+        self.task.schedule(self.step, self.total)
         with self.ranks.noise(stage.batch):
-            inputs = self.task.batch(self.step)
-            losses = module(*inputs)
-        optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        gradients = [w.grad for w in self.weights.values() if w.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        ok = torch.isfinite(norm)
-        if stage.skip is not None:
-            ok = ok & (norm <= stage.skip)
-        if stage.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.weights.values(), stage.clip, norm)
-        bad = (~ok).to(torch.float32)
-        lr = stage.lr_at(self.step, self.total)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
-        optimizer.found_inf = bad  # pyright: ignore[reportAttributeAccessIssue]
-        optimizer.step()
+            losses = module(*self.task.batch(self.step))
+        norm, ok = self.learner.step(losses.total, lr, clip=stage.clip, skip=stage.skip)
         self.guard.keep(ok, first=self.step == 0)
+        bad = (~ok).to(torch.float32)
         if self.average is not None:
             self.average.update(self.step, 1 - bad)
         self.skipped += bad
         self.streak.add_(1).mul_(bad)
+        if critic is not None and self.critic is not None and self.task.critic is not None:
+            with self.ranks.noise(stage.batch):
+                theirs = critic()
+            share = 1.0 if self.task.critic.lr is None else self.task.critic.lr / stage.lr
+            self.critic.step(theirs.total, lr * share, clip=stage.clip)
+            losses = replace(losses, terms=losses.terms | theirs.terms)
         return norm, losses
 
     def _check_streak(self) -> None:
@@ -289,13 +304,14 @@ class _Run:
             return
         groups = {
             "model": self.task.module.state_dict(),
-            "optimizer": self._optimizer_state(),
+            "optimizer": self.learner.state(),
             "counters": {"skipped": self.skipped, "streak": self.streak},
         }
         if self.window.sums is not None:
             groups["window"] = {"sums": self.window.sums}
         if self.average is not None:
             groups["ema"] = self.average.tensors
+        groups |= self._critic_groups()
         save_checkpoint(self.checkpoint, groups, self.facts())
 
     def load(self) -> None:
@@ -304,7 +320,9 @@ class _Run:
         require_recipe(path, facts, self.recipe_hash)
         load_module(self.task.module, groups.get("model", {}), path)
         self.guard = _BufferGuard(self.task.module)
-        copy_into(self._optimizer_state(), groups.get("optimizer", {}), path)
+        copy_into(self.learner.state(), groups.get("optimizer", {}), path)
+        for name, tensors in self._critic_groups().items():
+            copy_into(tensors, groups.get(name, {}), path)
         if self.average is not None:
             copy_into(self.average.tensors, groups.get("ema", {}), path)
         copy_into({"skipped": self.skipped, "streak": self.streak}, groups["counters"], path)
@@ -316,6 +334,12 @@ class _Run:
         if facts["best_loss"] is not None:
             self.best_loss = facts["best_loss"]
 
+    def _critic_groups(self) -> dict[str, dict[str, Tensor]]:
+        if self.critic is None or self.task.critic is None:
+            return {}
+        state = self.task.critic.module.state_dict()
+        return {"critic": state, "critic_optimizer": self.critic.state()}
+
     def _save_best(self, state: dict[str, Tensor]) -> None:
         save_checkpoint(self.best, {"model": state}, self.facts())
 
@@ -323,18 +347,6 @@ class _Run:
         groups, facts = load_checkpoint(self.best)
         require_recipe(self.best, facts, self.recipe_hash)
         load_module(self.task.module, groups["model"], self.best)
-
-    def _optimizer_state(self) -> dict[str, Tensor]:
-        """AdamW's tensors by name of the weight; made where the first step is still to come."""
-        state = {}
-        for name, weight in self.weights.items():
-            slots = self.optimizer.state[weight]
-            if not slots:
-                slots["step"] = torch.zeros((), dtype=torch.float32, device=weight.device)
-                slots["exp_avg"] = torch.zeros_like(weight, memory_format=torch.preserve_format)
-                slots["exp_avg_sq"] = torch.zeros_like(weight, memory_format=torch.preserve_format)
-            state.update({f"{name}/{slot}": value for slot, value in slots.items()})
-        return state
 
 
 def step_seed(seed: int, stage: str, step: int) -> int:
@@ -363,6 +375,21 @@ class _LossModule(nn.Module):
     def forward(self, *inputs: Tensor) -> Losses:
         with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
             return self._losses(*inputs)
+
+
+class _CriticModule(nn.Module):
+    """The critic's loss as a module's forward pass; its parameters are the critic's alone."""
+
+    def __init__(self, task: Task, stage: Stage, device: torch.device):
+        super().__init__()
+        assert task.critic is not None
+        self.module = task.critic.module
+        self._losses = task.critic_losses
+        self._device, self._bf16 = device.type, stage.precision == "bf16"
+
+    def forward(self) -> Losses:
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._bf16):
+            return self._losses()
 
 
 class _BufferGuard:
@@ -450,13 +477,8 @@ class _Stop:
             signal.signal(number, handler)
 
 
-def _groups(weights: Mapping[str, Tensor], decay: float) -> list[dict]:
-    """Weight decay for matrices and kernels only: a bias or a gain has no scale to lose."""
-    if decay == 0:
-        return [{"params": list(weights.values()), "weight_decay": 0.0}]
-    split = itertools.groupby(sorted(weights.values(), key=_is_kernel), key=_is_kernel)
-    return [{"params": list(ws), "weight_decay": decay if kernel else 0.0} for kernel, ws in split]
-
-
-def _is_kernel(weight: Tensor) -> bool:
-    return weight.ndim > 1
+def _critic_learner(critic: Critic | None, stage: Stage) -> Learner | None:
+    if critic is None:
+        return None
+    weights = {n: p for n, p in critic.module.named_parameters() if p.requires_grad}
+    return Learner(weights, lr=critic.lr or stage.lr, betas=critic.betas)

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.quantizers.nearest import perplexity, usage
+from aezoo.components.quantizers.nearest import count_codes, perplexity, usage
 from aezoo.data.sets import ImageSet, Resident, order
 from aezoo.latents import Losses, Output
+from aezoo.train.loop import Critic
 from aezoo.train.ranks import Ranks
 from aezoo.train.recipe import Stage
 
@@ -35,10 +36,21 @@ class ModelTask:
         self._fit = Resident(fit, ranks.device, flip=stage.flip)
         self._validation = Resident(validation, ranks.device, binary="fixed")
         self._order = _Order(self.samples, stage, seed, ranks.device)
+        self.critic = _critic(model.objective)
+        self._scheduled = [
+            part
+            for part in (*model.modules(), model.objective)
+            if callable(getattr(part, "schedule", None))
+        ]
+        self._seen: tuple[Tensor, Output] | None = None  # for the critic
         later = fits_prior(model)
         for part in (model.prior, model.prior_cond):
             if part is not None:
                 part.requires_grad_(not later)
+
+    def schedule(self, step: int, total: int) -> None:
+        for part in self._scheduled:
+            part.schedule(step, total)
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """x (B, C, *S) float32 and y (B,) int64: this process's share of the batch."""
@@ -49,17 +61,25 @@ class ModelTask:
     def losses(self, x: Tensor, y: Tensor) -> Losses:
         output = self.module(x, condition(self.module, y))
         losses = self.module.objective(self.module, x, output)
+        if self.critic is not None:
+            self._seen = x, output
         metrics = [latent.metrics for latent in output.latents]
         if len(metrics) > 1:
             metrics = [{f"{k}{i}": v for k, v in m.items()} for i, m in enumerate(metrics)]
         return Losses(losses.total, losses.terms | {k: v for m in metrics for k, v in m.items()})
+
+    def critic_losses(self) -> Losses:
+        assert self._seen is not None
+        (x, output), self._seen = self._seen, None
+        return self.module.objective.critic_losses(self.module, x, output)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Means over the split in nats per sample, the mean squared error, and codes in use.
 
         The ``loss`` leaves the penalties out: a commitment grows with the scale of the latents
-        while the model gets better, and would choose early weights as the best.
+        while the model gets better, and would choose early weights as the best. An objective
+        whose total would choose badly, for a critic is in it say, gives a ``criterion``.
         """
         sums = _Sums()
         counts: Tensor | None = None
@@ -68,20 +88,26 @@ class ModelTask:
             x = _formatted(x, self._stage)
             output: Output = self.module(x, condition(self.module, y))
             losses = self.module.objective(self.module, x, output)
-            total, penalty = losses.total * len(x), output.penalty
+            chosen = losses.total if losses.criterion is None else losses.criterion
+            total, penalty = chosen * len(x), output.penalty
             values = {"loss": total, "distortion": output.distortion.sum()}
             if output.rate is not None:
                 values["rate"] = output.rate.sum()
             if penalty is not None:
-                values |= {"loss": total - penalty.sum(), "penalty": penalty.sum()}
+                values["penalty"] = penalty.sum()
+                if losses.criterion is None:
+                    values["loss"] = total - penalty.sum()
             values["mse"] = (output.x_hat - x).square().flatten(1).mean(1).sum()
             sums.add(len(x), values)
             codes = output.latents[0].codes
             if codes is not None and len(output.latents) == 1:
-                counts = _count(codes, self.module.bottleneck.num_codes, counts)
+                levels = self.module.code_levels
+                new = count_codes(codes, self.module.bottleneck.num_codes, levels)
+                counts = new if counts is None else counts + new
         figures = sums.means()
         if counts is not None:
-            figures |= {"usage": float(usage(counts)), "perplexity": float(perplexity(counts))}
+            even = float(perplexity(counts)) / self.module.code_levels  # see metrics.latents
+            figures |= {"usage": float(usage(counts)), "perplexity": even}
         return figures
 
 
@@ -90,6 +116,8 @@ class PriorTask:
 
     A model without a quantizer has its latents in the place of codes.
     """
+
+    critic = None
 
     def __init__(
         self, model: Any, fit: ImageSet, validation: ImageSet, stage: Stage, seed: int, ranks: Ranks
@@ -106,6 +134,12 @@ class PriorTask:
         self._validation = self._encoded(validation, flipped=False)
         self._order = _Order(self.samples, stage, seed, ranks.device)
         self.module.train()
+
+    def schedule(self, step: int, total: int) -> None:
+        """Nothing anneals."""
+
+    def critic_losses(self) -> Losses:
+        raise NotImplementedError("a prior is fitted without a critic")
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """Codes (B, *L) int64, or latents (B, D, *L) float32, and y (B,)."""
@@ -156,6 +190,12 @@ class PriorTask:
         return torch.cat(parts), resident.labels
 
 
+def _critic(objective: Any) -> Critic | None:
+    """What the objective trains against the model, if anything."""
+    module = getattr(objective, "critic", None)
+    return None if module is None else Critic(module, getattr(objective, "critic_lr", None))
+
+
 def condition(model: Any, y: Tensor) -> Tensor | None:
     """The labels, for a model that uses them."""
     return y if model.capabilities.conditional else None
@@ -197,11 +237,6 @@ class _Sums:
 def _chunks(count: int, device: torch.device) -> tuple[Tensor, ...]:
     """All rows, a chunk at a time. Every process evaluates all: so all get the same figures."""
     return torch.arange(count, device=device).split(CHUNK)
-
-
-def _count(codes: Tensor, num_codes: int, counts: Tensor | None) -> Tensor:
-    new = torch.bincount(codes.flatten(), minlength=num_codes)
-    return new if counts is None else counts + new
 
 
 def _formatted(x: Tensor, stage: Stage) -> Tensor:
