@@ -44,7 +44,14 @@ from collections.abc import Iterable
 
 from pluggy import HookimplMarker, HookspecMarker
 
-from aezoo.records import Component, Dataset, FeatureRecord, MetricRecord, ModelEntry
+from aezoo.records import (
+    Component,
+    Dataset,
+    FeatureRecord,
+    FormatRecord,
+    MetricRecord,
+    ModelEntry,
+)
 
 hookspec = HookspecMarker("aezoo")
 hookimpl = HookimplMarker("aezoo")
@@ -65,6 +72,7 @@ HOOKS = {
     "dataset": "aezoo_datasets",
     "metric": "aezoo_metrics",
     "feature": "aezoo_features",
+    "format": "aezoo_formats",
 }
 
 
@@ -163,7 +171,8 @@ def aezoo_models() -> Iterable[ModelEntry]:
     """Pretrained models, which ``aezoo.create("acme/name", pretrained=True)`` loads.
 
     A plugin's entry says where its files are: ``repo`` and a pinned ``revision`` on the Hub,
-    or ``folder`` in the plugin's own package. A name may carry a tag: ``name.tag``; asked
+    or ``folder`` in the plugin's own package. A repository may be another library's, where a
+    plugin reads its format (`aezoo_formats`). A name may carry a tag: ``name.tag``; asked
     for without one, the first entry of that name is meant.
     """
 
@@ -194,4 +203,20 @@ def aezoo_features() -> Iterable[FeatureRecord]:
 
     ``T(device)`` gives what ``aezoo.metrics.features.Extractor`` describes: called with images
     (B, C, H, W) float32 in [0,1] it gives features (B, D) float32.
+    """
+
+
+@hookspec
+def aezoo_formats() -> Iterable[FormatRecord]:
+    """Models of other libraries that ``aezoo.create("hf://org/name")`` and ``local:`` read.
+
+    Where config.json is not aezoo's, the record that has its value of ``key`` among its
+    ``kinds`` is asked: ``T(config, tensors) -> (spec, tensors)``. It is given the content of
+    config.json as a dict and the tensors of ``weights`` by their names, memory-mapped; it says
+    what spec the model is and gives the same tensors the names that they have in it. It raises
+    `aezoo.errors.IncompatibleWeightsError` for what it cannot read.
+
+    The rest is the core's: commits, checksums, and no file but safetensors. It builds the
+    spec, turns floating-point tensors into the model's dtype, and accepts the weights only if
+    all names and shapes are the model's.
     """

@@ -23,23 +23,26 @@ from aezoo.records import (
     Dataset,
     FeatureRecord,
     FileRecord,
+    FormatRecord,
     MetricRecord,
     ModelEntry,
 )
 from aezoo.spec import Spec, SpecError, parse, suggest
 
-Record = Component | ModelEntry | Dataset | MetricRecord | FeatureRecord
+Record = Component | ModelEntry | Dataset | MetricRecord | FeatureRecord | FormatRecord
 
 _TYPES = {
     "model": ModelEntry,
     "dataset": Dataset,
     "metric": MetricRecord,
     "feature": FeatureRecord,
+    "format": FormatRecord,
 }  # every other kind: Component
 _DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _TARGET = re.compile(f"{_DOTTED}:{_DOTTED}", re.ASCII)
 _TITLE = re.compile(r"[A-Za-z0-9]\w*(?:-\w+)*", re.ASCII)  # of a model or a data set
-_REPO = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPO = re.compile(r"[\w.-]+/[\w.-]+(?:/[\w.-]+)*", re.ASCII)  # with a folder in it
+_WEIGHTS = re.compile(r"[\w.-]+\.safetensors", re.ASCII)
 
 
 class ManifestError(AezooError):
@@ -120,6 +123,9 @@ def _check(kind: str, record: Any, hook: str, namespace: str) -> None:
     where = f"{hook}, {record.name!r}"
     if isinstance(record, Component):
         _check_component(kind, record, where)
+        return
+    if isinstance(record, FormatRecord):
+        _check_format(record, where)
         return
     if isinstance(record, (MetricRecord, FeatureRecord)):
         _check_api(record.api, where)
@@ -207,6 +213,21 @@ def _check_dataset(record: Dataset, where: str) -> None:
         )
 
 
+def _check_format(record: FormatRecord, where: str) -> None:
+    _check_api(record.api, where)
+    _check_word(record.name, where)
+    _check_target(record.target, where)
+    if not record.key or not record.kinds or isinstance(record.kinds, str):
+        raise ManifestError(
+            f"{where}: key is {record.key!r} and kinds are {record.kinds!r}; expected a key of "
+            "config.json and a tuple of its values"
+        )
+    if not isinstance(record.weights, str) or not _WEIGHTS.fullmatch(record.weights):
+        raise ManifestError(
+            f"{where}: weights is {record.weights!r}; expected the name of a safetensors file"
+        )
+
+
 def _check_model(record: ModelEntry, where: str, namespace: str) -> None:
     try:
         parse(record.spec)
@@ -224,7 +245,9 @@ def _check_model(record: ModelEntry, where: str, namespace: str) -> None:
                 f"{where}: nobody knows where its files are; give repo and revision, or folder"
             )
     elif not _REPO.fullmatch(record.repo):
-        raise ManifestError(f"{where}: repo is {record.repo!r}; expected 'org/name'")
+        raise ManifestError(
+            f"{where}: repo is {record.repo!r}; expected 'org/name' or 'org/name/folder'"
+        )
     elif not re.fullmatch("[0-9a-f]{40}", record.revision or ""):
         raise ManifestError(
             f"{where}: revision is {record.revision!r}; expected the 40 hex digits of a commit"

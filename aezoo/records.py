@@ -98,7 +98,7 @@ class ModelEntry:
     files: tuple[FileRecord, ...]  # config.json, model.safetensors
     data: str = ""  # the data set it was trained on
     license: str = "apache-2.0"  # of the weights
-    repo: str | None = None  # "org/name" on the Hub; None: the weights ship with the package
+    repo: str | None = None  # "org/name" or "org/name/folder" on the Hub; None: in the package
     revision: str | None = None  # the pinned 40-hex commit, where repo is given
     folder: str | None = None  # absolute; where the plugin's own package carries the files
 
@@ -168,6 +168,19 @@ class FeatureRecord:
     summary: str  # one line
     api: int = API  # the plugin contract it was written for
     paper: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FormatRecord:
+    """How another library keeps its models: how one is recognised, and who reads it."""
+
+    name: str  # one word
+    key: str  # the key of config.json that says what is there: "_class_name"
+    kinds: tuple[str, ...]  # the values of it that can be read: ("AutoencoderKL", ...)
+    weights: str  # the file beside config.json; safetensors only
+    target: str  # "package.module:function", called with (config, tensors); see aezoo_formats
+    summary: str  # one line
+    api: int = API  # the plugin contract it was written for
 
 
 @dataclass(frozen=True, slots=True)

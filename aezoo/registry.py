@@ -20,7 +20,15 @@ from aezoo.errors import (
     UnknownMetricError,
     UnknownModelError,
 )
-from aezoo.records import KINDS, Component, Dataset, FeatureRecord, MetricRecord, ModelEntry
+from aezoo.records import (
+    KINDS,
+    Component,
+    Dataset,
+    FeatureRecord,
+    FormatRecord,
+    MetricRecord,
+    ModelEntry,
+)
 from aezoo.spec import Span, SpecError, suggest
 
 #: The core's own manifests, each imported when it is first needed.
@@ -199,6 +207,11 @@ def feature(name: str) -> FeatureRecord:
     known = [entry.name for space in ("", *_loaded()) for entry in _records("feature", space)]
     hint = _hint(name, known) or f"; there are {', '.join(known)}"
     raise UnknownMetricError(f"there is no feature network {name!r}{hint}")
+
+
+def formats() -> list[FormatRecord]:
+    """The formats of other libraries that installed plugins read. Loads every plugin."""
+    return [record for space in _loaded() for record in _records("format", space)]
 
 
 def reset() -> None:
