@@ -63,7 +63,9 @@ def _assemble(bound: Bound) -> Autoencoder:
         prior = _fit(
             config.prior,
             config.bottleneck,
-            shape=tuple(place) if codes else bottleneck.out_shape,
+            shape=getattr(bottleneck, "code_shape", tuple(place))
+            if codes
+            else bottleneck.out_shape,
             num_codes=codes,
             cond_dim=reader.dim if reader is not None else None,
         )
@@ -75,6 +77,7 @@ def _assemble(bound: Bound) -> Autoencoder:
         decoder=decoder,
         likelihood=likelihood,
         objective=config.objective.build(),
+        corruption=config.corruption.build() if config.corruption else None,
         prior=prior,
         cond=cond,
         prior_cond=prior_cond,

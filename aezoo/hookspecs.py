@@ -66,6 +66,7 @@ HOOKS = {
     "prior": "aezoo_priors",
     "likelihood": "aezoo_likelihoods",
     "condition": "aezoo_conditions",
+    "corruption": "aezoo_corruptions",
     "objective": "aezoo_objectives",
     "critic": "aezoo_critics",
     "model": "aezoo_models",
@@ -118,6 +119,10 @@ def aezoo_quantizers() -> Iterable[Component]:
     ``forward(h, *, sample=False, generator=None) -> aezoo.latents.Latent`` with codes
     ``(B,*L)`` in ``[0, K)``; ``lookup(codes) -> z (B,D,*L)``. Its record says
     ``caps=Capabilities(discrete=True)``.
+
+    One that gives q codes a place, as residual quantizers do, has codes ``(B,q,*L)`` and the
+    attribute ``code_shape = (q,*L)``; each of the q levels has codes ``[0, K)`` of its own.
+    A prior is then built for ``(q,*L)``, and the rate is that of all q codes.
     """
 
 
@@ -125,7 +130,7 @@ def aezoo_quantizers() -> Iterable[Component]:
 def aezoo_priors() -> Iterable[Component]:
     """Distributions over latents or codes: ``T(config, shape, num_codes, cond_dim)``.
 
-    Over codes ``shape = (*L,)`` and ``num_codes = K``; over continuous latents
+    Over codes ``shape = (*L,)``, or the quantizer's ``code_shape``, and ``num_codes = K``; over continuous latents
     ``shape = (D,*L)`` and ``num_codes = None``. ``cond_dim`` is the width E of the
     condition's embedding, or None.
 
@@ -157,13 +162,29 @@ def aezoo_conditions() -> Iterable[Component]:
 
 
 @hookspec
+def aezoo_corruptions() -> Iterable[Component]:
+    """What is done to the encoder's input in training, and in training alone: ``T(config)``;
+    ``__call__(x (B,C,*S), *, generator=None) -> (B,C,*S)``. The target stays clean.
+    """
+
+
+@hookspec
 def aezoo_objectives() -> Iterable[Component]:
-    """What training minimises: ``T(config)``; ``__call__(model, x, output) -> Losses``."""
+    """What training minimises: ``T(config)``; ``__call__(model, x, output) -> Losses``.
+
+    It may have more. ``attach(model)`` is called once with the built model, whose shapes it may
+    need. ``critic`` is a module that is trained against the model, in turns with it, to lower
+    ``critic_losses(model, x, output) -> Losses``, at the rate ``critic_lr``; it is kept in
+    checkpoints and is no part of the model. ``schedule(step, total)`` is called before each
+    step of training, here and in every module of the model that has it.
+    """
 
 
 @hookspec
 def aezoo_critics() -> Iterable[Component]:
-    """Networks that an objective trains against the model, with a step of their own."""
+    """Networks that an objective trains against the model: ``T(config, in_shape=(C,*S))``;
+    ``forward(x (B,C,*S)) -> (B,...)``, larger where x looks real.
+    """
 
 
 @hookspec

@@ -34,6 +34,7 @@ KINDS = (
     "prior",
     "likelihood",
     "condition",
+    "corruption",
     "objective",
     "critic",
 )

@@ -37,6 +37,7 @@ class AE:
     prior: object = slot("prior", default=None)  # fitted afterwards, on the frozen model
     cond: object = slot("condition", default=None)  # of encoder, decoder and prior
     prior_cond: object = slot("condition", default=None)  # of the prior alone
+    corruption: object = slot("corruption", default=None)  # of the encoder's input, in training
     objective: object = slot("objective", default="reconstruction")
     input: tuple[int, ...] = (3, 32, 32)  # (C, *S)
 
@@ -53,6 +54,7 @@ class VAE:
     prior: object = slot("prior", default="normal")
     cond: object = slot("condition", default=None)
     prior_cond: object = slot("condition", default=None)
+    corruption: object = slot("corruption", default=None)
     objective: object = slot("objective", default="elbo")
     input: tuple[int, ...] = (3, 32, 32)
 
@@ -69,6 +71,7 @@ class VQVAE:
     prior: object = slot("prior", default="uniform")  # learned ones are fitted afterwards
     cond: object = slot("condition", default=None)
     prior_cond: object = slot("condition", default=None)
+    corruption: object = slot("corruption", default=None)
     objective: object = slot("objective", default="elbo")
     input: tuple[int, ...] = (3, 32, 32)
 

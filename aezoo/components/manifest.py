@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aezoo.components import configs
+from aezoo.components.corruptions.configs import RECORDS as CORRUPTIONS
 from aezoo.components.likelihoods.configs import RECORDS as LIKELIHOODS
 from aezoo.components.priors.configs import RECORDS as PRIORS
 from aezoo.hookspecs import hookimpl
@@ -174,6 +175,11 @@ def aezoo_conditions() -> Iterator[Component]:
         caps=Capabilities(conditional=True),
         example="label(3)",
     )
+
+
+@hookimpl
+def aezoo_corruptions() -> tuple[Component, ...]:
+    return CORRUPTIONS
 
 
 @hookimpl

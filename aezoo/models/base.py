@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 
 from aezoo.components.nd import crop
 from aezoo.errors import CapabilityError, ShapeError
-from aezoo.latents import Latent, Losses, Output
+from aezoo.latents import Latent, Losses, Output, point
 from aezoo.records import ModelCapabilities
 from aezoo.resolve import Bound, display, resolved
 from aezoo.spec import Spec
@@ -37,6 +37,7 @@ class Parts:
     prior: nn.Module | None = None
     cond: nn.Module | None = None
     prior_cond: nn.Module | None = None
+    corruption: Any = None
 
 
 class Autoencoder(nn.Module):
@@ -77,9 +78,13 @@ class Autoencoder(nn.Module):
         self.prior_cond = parts.prior_cond
         # Not a submodule: an objective's critic is no part of the model, nor of its weights.
         self.__dict__["objective"] = parts.objective
+        self.corruption = parts.corruption
         self.prior_fitted = False
         self.card: str | None = None
         self.license: str | None = None  # of the weights, where they were loaded
+        for part in (self.prior, self.objective):
+            if hasattr(part, "attach"):  # it needs the model: its shapes, or its encoder
+                part.attach(self)
 
     # -- what it is
 
@@ -157,9 +162,19 @@ class Autoencoder(nn.Module):
         self._check_input(x)
         return self.encoder(self._join(x, self._embed(self.cond, cond)))
 
-    def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
-        """z (B, D, *L) -> the mean of p(x|z), (B, C, *S)."""
-        return self.p(z, cond).mean
+    def decode(
+        self,
+        z: Tensor,
+        cond: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """z (B, D, *L) -> the mean of p(x|z), (B, C, *S).
+
+        Here and in the methods below, a likelihood without a closed mean (an autoregressive
+        one) gives a draw in its place; ``generator`` is of that draw.
+        """
+        return point(self.p(z, cond), generator)
 
     def p(
         self, z: Tensor, cond: Tensor | None = None, *, size: tuple[int, ...] | None = None
@@ -176,18 +191,20 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """x (B, C, *S) -> the mean of p(x|z) at the mode of q(z|x), same shape."""
-        return self.p(self.encode(x, cond).z, cond, size=tuple(x.shape[2:])).mean
+        return point(self.p(self.encode(x, cond).z, cond, size=tuple(x.shape[2:])))
 
     def forward(
         self, x: Tensor, cond: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Output:
         """One pass with z drawn from q(z|x): everything an objective or a metric needs."""
-        latent = self.encode(x, cond, sample=True, generator=generator)
+        seen = x
+        if self.corruption is not None and self.training:
+            seen = self.corruption(x, generator=generator)
+        latent = self.encode(seen, cond, sample=True, generator=generator)
         p = self.p(latent.z, cond, size=tuple(x.shape[2:]))
         latent.rate = self.rate(latent, cond)
         return Output(
             p=p,
-            x_hat=p.mean,
             latents=(latent,),
             distortion=-p.log_prob(x),
             rate=latent.rate,
@@ -264,7 +281,7 @@ class Autoencoder(nn.Module):
             n, cond=self.embed_for_prior(cond), generator=generator, temperature=temperature
         ).to(self.device)  # a prior without parameters does not know where the model is
         z = self.bottleneck.lookup(drawn) if self.capabilities.codes else drawn
-        return self.decode(z, cond if self.cond is not None else None)
+        return self.decode(z, cond if self.cond is not None else None, generator=generator)
 
     def interpolate(
         self, x0: Tensor, x1: Tensor, steps: int = 8, cond: Tensor | None = None
@@ -273,7 +290,8 @@ class Autoencoder(nn.Module):
         z0, z1 = self.encode(x0, cond).z, self.encode(x1, cond).z
         weights = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)
         size = tuple(x0.shape[2:])
-        return torch.stack([self.p(torch.lerp(z0, z1, w), cond, size=size).mean for w in weights])
+        along = (self.p(torch.lerp(z0, z1, w), cond, size=size) for w in weights)
+        return torch.stack([point(p) for p in along])
 
     # -- codes
 

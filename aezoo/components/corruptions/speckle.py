@@ -1,0 +1,18 @@
+"""Speckle: multiplicative Gaussian noise, as coherent imaging has it."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from aezoo.components.corruptions.configs import Speckle
+from aezoo.components.corruptions.noise import normal
+
+
+class SpeckleCorruption:
+    """x (B, C, *S) -> x * (1 + sigma * epsilon)."""
+
+    def __init__(self, config: Speckle):
+        self.sigma = config.sigma
+
+    def __call__(self, x: Tensor, *, generator: Generator | None = None) -> Tensor:
+        return x * (1 + self.sigma * normal(x, generator))
