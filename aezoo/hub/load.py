@@ -20,12 +20,15 @@ from aezoo.errors import (
     WeightsError,
 )
 from aezoo.hub.config import CARD, CONFIG, MAX_BYTES, WEIGHTS, ComponentRecord, Config, loads
+from aezoo.hub.formats import format_of
 from aezoo.hub.sources import refuse_incomplete, refuse_pickle
 from aezoo.spec import SpecError
 
 
 def load_folder(folder: str | os.PathLike[str], *, device: Any = None) -> Any:
     """The model in a folder that `aezoo.hub.save.save_pretrained` wrote, in eval mode.
+
+    Or one of another library, where a plugin reads its format (`aezoo.hub.foreign`).
 
     The weights are memory-mapped copy-on-write: a page is read when it is first used, and
     training the model never changes the file.
@@ -42,8 +45,11 @@ def load_folder(folder: str | os.PathLike[str], *, device: Any = None) -> Any:
         PluginMissingError: a component's plugin is not installed; says what to install.
     """
     from aezoo.build import build
+    from aezoo.hub.foreign import load_foreign
 
     folder = Path(folder)
+    if found := format_of(folder):
+        return load_foreign(folder, found, device=device)
     config = read_config(folder)
     check_components(config.components, str(folder / CONFIG))
     try:
@@ -57,13 +63,13 @@ def load_folder(folder: str | os.PathLike[str], *, device: Any = None) -> Any:
             f"{folder / CONFIG}: 'input.shape' is {config.input.shape}, but 'spec' takes "
             f"{tuple(model.input_shape)}"
         )
-    with _opened(folder / WEIGHTS) as tensors:
-        _compare(model.state_dict(), tensors, folder / WEIGHTS)
+    with opened(folder / WEIGHTS) as tensors:
+        compare(model.state_dict(), tensors, folder / WEIGHTS)
         model.load_state_dict(tensors, strict=True, assign=True)
-    _materialise(model, config.spec)
+    materialise(model, config.spec)
     model.prior_fitted = config.prior_fitted
     model.input_range = config.input.range
-    model.card = _card(folder)
+    model.card = read_card(folder)
     model.license = config.license  # saved again with the model
     if device is not None:
         model.to(device)
@@ -117,7 +123,7 @@ def check_components(components: tuple[ComponentRecord, ...], where: str) -> Non
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[dict[str, torch.Tensor]]:
+def opened(path: Path) -> Iterator[dict[str, torch.Tensor]]:
     """The tensors of a safetensors file, mapped: shapes are known, no number is read yet."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -128,7 +134,7 @@ def _opened(path: Path) -> Iterator[dict[str, torch.Tensor]]:
         ) from error
 
 
-def _compare(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
+def compare(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
     """Names, shapes and dtypes of the file are the model's; else list a few that are not."""
     troubles = [
         ("missing", sorted(expected.keys() - found.keys())),
@@ -157,7 +163,7 @@ def _form(tensor: torch.Tensor) -> str:
     return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _materialise(model: torch.nn.Module, spec: str) -> None:
+def materialise(model: torch.nn.Module, spec: Any) -> None:
     """Give numbers to tensors that no file holds: non-persistent buffers of other libraries."""
     from aezoo.build import build
 
@@ -170,6 +176,7 @@ def _materialise(model: torch.nn.Module, spec: str) -> None:
         model.get_submodule(parent).register_buffer(leaf, made[name], persistent=False)
 
 
-def _card(folder: Path) -> str | None:
+def read_card(folder: Path) -> str | None:
+    """README.md of a model's folder, where it has one."""
     path = folder / CARD
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None

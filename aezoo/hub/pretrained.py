@@ -18,7 +18,8 @@ def pretrained(source: ModelEntry | Source | str | os.PathLike[str], *, device: 
 
     Args:
         source: An entry or the name of a model of the zoo, ``hf://org/name[@revision]``,
-            ``local:DIR``, or a Path of a folder.
+            ``local:DIR``, or a Path of a folder. What is there may be another library's,
+            where a plugin reads its format.
         device: Where the model goes; None is the CPU.
 
     Raises:
@@ -49,7 +50,7 @@ def _folder_of_entry(entry: ModelEntry) -> Path:
         except WeightsError as error:
             trouble = error
     if entry.repo is not None:
-        source = Source(repo=entry.repo, revision=entry.revision or "main")
+        source = parse_source(f"hf://{entry.repo}@{entry.revision or 'main'}")
         return folder_of(source, entry.files, entry.name)
     if isinstance(trouble, ChecksumError):
         raise ChecksumError(

@@ -1,4 +1,4 @@
-"""Where weights come from: ``hf://org/name[@revision]``, ``local:DIR``; checked, to a folder.
+"""Where weights come from: ``hf://org/name[/folder][@revision]``, ``local:DIR``; to a folder.
 
 A branch or tag is turned into its commit first, and every file of a load is of that one
 commit. Files come through huggingface_hub into its ordinary cache, one by one (an offline
@@ -25,6 +25,7 @@ from aezoo.errors import (
     WeightsNotCachedError,
 )
 from aezoo.hub.config import CARD, CONFIG, WEIGHTS
+from aezoo.hub.formats import format_of
 from aezoo.records import FileRecord
 
 #: Formats that run code when they are opened. Refused by name, never looked into.
@@ -32,19 +33,23 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_FOLDER = re.compile(r"(?:[A-Za-z0-9_][\w.-]*/)*[A-Za-z0-9_][\w.-]*", re.ASCII)
 _TIMEOUT = 2.0  # seconds to the first answer; HF_HUB_ETAG_TIMEOUT overrides it
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place that holds one model: a Hub repository at a revision, or a folder."""
+    """A place that holds one model: a Hub repository, or a folder in it, or one here."""
 
     repo: str | None = None  # "org/name"
     revision: str = "main"  # branch, tag or commit of the repository
     folder: Path | None = None
+    inside: str = ""  # the repository's folder that holds the model, "vae"; "": the repository
 
     def __str__(self) -> str:
-        return f"local:{self.folder}" if self.folder else f"hf://{self.repo}@{self.revision}"
+        if self.folder:
+            return f"local:{self.folder}"
+        return f"hf://{self.repo}{'/' if self.inside else ''}{self.inside}@{self.revision}"
 
 
 def is_source(text: str) -> bool:
@@ -53,7 +58,7 @@ def is_source(text: str) -> bool:
 
 
 def parse_source(text: str) -> Source:
-    """Read ``hf://org/name[@revision]``, its alias ``hf-hub:org/name[@revision]``, ``local:DIR``.
+    """Read ``hf://org/name[/folder][@revision]``, its alias ``hf-hub:...``, and ``local:DIR``.
 
     Raises:
         UnknownModelError: another scheme, or no repository's name behind it.
@@ -64,13 +69,16 @@ def parse_source(text: str) -> Source:
         refuse_pickle(rest)
         return Source(folder=Path(rest).expanduser())
     if scheme == "hf-hub" or (scheme == "hf" and rest.startswith("//")):
-        repo, at, revision = rest.removeprefix("//").partition("@")
-        refuse_pickle(repo)
-        if bool(at) == bool(revision):
-            return Source(repo=repo_name(repo), revision=revision or "main")
+        path, at, revision = rest.removeprefix("//").partition("@")
+        refuse_pickle(path)
+        names = path.split("/")
+        repo, inside = repo_name("/".join(names[:2])), "/".join(names[2:])
+        fits = len(names) == 2 or (_FOLDER.fullmatch(inside) and ".." not in inside)
+        if fits and bool(at) == bool(revision):
+            return Source(repo=repo, revision=revision or "main", inside=inside)
     raise UnknownModelError(
         f"{text!r} is no source of weights; write hf://org/name, hf://org/name@revision "
-        "(branch, tag or commit) or local:FOLDER"
+        "(branch, tag or commit), hf://org/name/folder@revision or local:FOLDER"
     )
 
 
@@ -104,7 +112,9 @@ def folder_of(source: Source, files: Iterable[FileRecord] = (), model: str = "")
         return source.folder
     assert source.repo is not None
     what = f"model {model!r}, repository" if model else "repository"
-    paths = _files(source.repo, source.revision, f"{what} {source.repo} at {source.revision}")
+    folder = f" (its folder {source.inside})" if source.inside else ""
+    what = f"{what} {source.repo}{folder} at {source.revision}"
+    paths = _files(source, what, records.get(CONFIG))
     for path in paths:
         _check_cached(path, records.get(path.name), str(source))
     return paths[0].parent
@@ -132,30 +142,51 @@ def refuse_pickle(name: str) -> None:
         )
 
 
-def refuse_incomplete(names: Iterable[str], where: str) -> None:
-    """An error for a listing of files that lacks config.json or model.safetensors."""
+def refuse_incomplete(names: Iterable[str], where: str, weights: str | None = WEIGHTS) -> None:
+    """An error for a listing of files that lacks config.json or the weights.
+
+    ``weights`` None: nobody knows yet what their file is called, any safetensors will do.
+    """
     names = set(names)
-    pickles = sorted(n for n in names if n.lower().endswith(PICKLES))
-    if WEIGHTS not in names and pickles:
+    pickles = sorted(n for n in names if n.lower().endswith(PICKLES) and "/" not in n)
+    known = weights or WEIGHTS
+    complete = known in names or (
+        weights is None and any(n.endswith(".safetensors") and "/" not in n for n in names)
+    )
+    if not complete and pickles:
         raise UnsafeWeightsError(
-            f"{where} holds {pickles[0]} but no {WEIGHTS}. A pickle runs code when opened: aezoo "
+            f"{where} holds {pickles[0]} but no {known}. A pickle runs code when opened: aezoo "
             "reads safetensors only. Load it where you trust it and save it anew with "
             "model.save_pretrained(folder)"
         )
-    for name in (CONFIG, WEIGHTS):
-        if name not in names:
+    for name, there in ((CONFIG, CONFIG in names), (known, complete)):
+        if not there:
             raise IncompatibleWeightsError(
                 f"{where} holds no {name}, so no model of aezoo's; model.save_pretrained writes "
-                f"{CONFIG} and {WEIGHTS}"
+                f"{CONFIG} and {WEIGHTS}{_elsewhere(names)}"
             )
+
+
+def _elsewhere(names: set[str]) -> str:
+    """Which folders of a listing hold a config.json."""
+    folders = sorted(n.removesuffix(f"/{CONFIG}") for n in names if n.endswith(f"/{CONFIG}"))
+    if not folders:
+        return ""
+    return f". Its folders {', '.join(folders)} hold a {CONFIG}; name one: hf://org/name/FOLDER"
 
 
 # -- the Hub
 
 
-def _files(repo: str, revision: str, what: str) -> list[Path]:
-    """config.json, model.safetensors and the card, if any, of one commit, in the HF cache."""
-    if _COMMIT.fullmatch(revision) and (cached := _cached(repo, revision)):
+def _files(source: Source, what: str, config: FileRecord | None) -> list[Path]:
+    """config.json, the weights and the card, if any, of one commit, in the HF cache.
+
+    For a folder in a repository the card of the whole repository comes too: it says under
+    which licence. ``config`` is what config.json must be, where that is known.
+    """
+    repo, revision = source.repo or "", source.revision
+    prefix = f"{source.inside}/" if source.inside else ""
+    if _COMMIT.fullmatch(revision) and (cached := _cached(source, config)):
         return cached
 
     from huggingface_hub import HfApi, constants
@@ -179,12 +210,16 @@ def _files(repo: str, revision: str, what: str) -> list[Path]:
         # they say that nobody is there.
         info = api.model_info(repo, revision=revision, timeout=timeout)
         names = {sibling.rfilename for sibling in info.siblings or ()}
-        refuse_incomplete(names, what)
+        here = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+        refuse_incomplete(here, what, weights=None)
         # The first file by the name of its branch, so that the cache knows the branch offline;
         # the others of the commit that it turned out to be.
-        first = download(CONFIG, revision)
-        others = [name for name in (WEIGHTS, CARD) if name in names]
-        return [first, *(download(name, first.parent.name) for name in others)]
+        first = download(prefix + CONFIG, revision)
+        weights = _weights(first, config, source)
+        refuse_incomplete(here, what, weights)
+        commit = first.parents[prefix.count("/")].name
+        others = [prefix + weights, *(c for c in dict.fromkeys((prefix + CARD, CARD)) if c in names)]
+        return [first, *(download(name, commit) for name in others)]
     except GatedRepoError as error:
         raise WeightsError(
             f"{what} is open to those who accepted its terms: accept them at "
@@ -208,7 +243,7 @@ def _files(repo: str, revision: str, what: str) -> list[Path]:
                 f"{what}: a download was cut short and is not kept; try again: {_short(error)}"
             ) from error
         refused = isinstance(error, HfHubHTTPError) and 400 <= error.response.status_code < 429
-        if not refused and (cached := _cached(repo, revision)):
+        if not refused and (cached := _cached(source, config)):
             return cached
         raise WeightsNotCachedError(
             f"{what} is not in the cache {constants.HF_HUB_CACHE}, and the Hub at "
@@ -222,20 +257,31 @@ def _files(repo: str, revision: str, what: str) -> list[Path]:
         ) from error
 
 
-def _cached(repo: str, revision: str) -> list[Path]:
+def _cached(source: Source, config: FileRecord | None) -> list[Path]:
     """The same list from the cache alone; empty where config or weights are not in it."""
     from huggingface_hub import try_to_load_from_cache
 
-    first = try_to_load_from_cache(repo, CONFIG, revision=revision)
-    if not isinstance(first, str):
+    def find(name: str, revision: str) -> Path | None:
+        found = try_to_load_from_cache(source.repo or "", name, revision=revision)
+        return Path(found) if isinstance(found, str) else None
+
+    prefix = f"{source.inside}/" if source.inside else ""
+    first = find(prefix + CONFIG, source.revision)
+    if first is None:
         return []
-    commit = Path(first).parent.name
-    weights, card = (
-        try_to_load_from_cache(repo, name, revision=commit) for name in (WEIGHTS, CARD)
-    )
-    if not isinstance(weights, str):
+    commit = first.parents[prefix.count("/")].name
+    weights = find(prefix + _weights(first, config, source), commit)
+    if weights is None:
         return []
-    return [Path(path) for path in (first, weights, card) if isinstance(path, str)]
+    cards = [find(name, commit) for name in dict.fromkeys((prefix + CARD, CARD))]
+    return [first, weights, *(card for card in cards if card is not None)]
+
+
+def _weights(path: Path, config: FileRecord | None, source: Source) -> str:
+    """The name of the weights beside this config.json, which is checked before it is read."""
+    _check_cached(path, config, str(source))
+    found = format_of(path.parent)
+    return WEIGHTS if found is None else found.weights
 
 
 def _check_cached(path: Path, record: FileRecord | None, source: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aezoo.hookspecs import hookimpl
-from aezoo.records import Capabilities, Component
-from aezoo_audio import configs
+from aezoo.records import Capabilities, Component, Dataset
+from aezoo_audio import configs, datasets
 
 _SOUNDSTREAM = (
     "Zeghidour et al., SoundStream: An End-to-End Neural Audio Codec, 2021, arXiv:2107.03312"
@@ -51,3 +51,8 @@ def aezoo_objectives() -> Iterator[Component]:
         caps=Capabilities(ranks=(1,)),
         paper=_PARALLEL_WAVEGAN,
     )
+
+
+@hookimpl
+def aezoo_datasets() -> Iterator[Dataset]:
+    yield from (datasets.FSDD, datasets.FSDD_SPEAKERS)
