@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -18,7 +19,7 @@ class Latent:
 
     z: Tensor  # (B, D, *L), what the decoder reads
     q: Distribution | None = None  # q(z|x) with event shape (D, *L); None for a point
-    codes: Tensor | None = None  # (B, *L) int64 in [0, K); quantizers only
+    codes: Tensor | None = None  # (B, *L) or (B, q, *L) int64 in [0, K); quantizers only
     rate: Tensor | None = None  # (B,) nats per sample; part of the ELBO; set by the family
     penalty: Tensor | None = None  # (B,) commitment, entropy, sparsity: never in the ELBO
     metrics: dict[str, Tensor] = field(default_factory=dict)  # scalars, detached
@@ -29,11 +30,19 @@ class Output:
     """What a model's forward pass returns."""
 
     p: Distribution  # p(x|z) with event shape (C, *S)
-    x_hat: Tensor  # (B, C, *S), its mean
     latents: tuple[Latent, ...]  # one a level
     distortion: Tensor  # (B,) -log p(x|z), nats per sample
     rate: Tensor | None  # (B,) nats per sample, all levels; None: no likelihood bound
     cond: Tensor | None = None  # the condition that the pass was given
+
+    _x_hat: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def x_hat(self) -> Tensor:
+        """(B, C, *S), the `point` of p(x|z); computed when it is first asked for."""
+        if self._x_hat is None:
+            self._x_hat = point(self.p)
+        return self._x_hat
 
     @property
     def elbo(self) -> Tensor | None:
@@ -54,3 +63,22 @@ class Losses:
     total: Tensor  # scalar, nats per sample, mean over the batch
     terms: dict[str, Tensor]  # scalars, detached
     criterion: Tensor | None = None  # scalar that chooses the best weights; None: the total
+
+
+def mean_of(p: Distribution) -> Tensor | None:
+    """(B, C, *S), or None where p has no closed mean, as an autoregressive likelihood."""
+    try:
+        return p.mean
+    except NotImplementedError:  # what torch's Distribution does
+        return None
+
+
+def point(p: Distribution, generator: torch.Generator | None = None) -> Tensor:
+    """(B, C, *S): what stands for p where one x is asked for: its mean, else a draw.
+
+    A Distribution without a mean takes the generator of its draw as ``sample(generator=...)``.
+    """
+    mean = mean_of(p)
+    if mean is not None:
+        return mean
+    return p.sample(generator=generator)  # pyright: ignore[reportCallIssue]

@@ -168,7 +168,7 @@ def test_the_loss_does_not_depend_on_the_batch_size(model):
         cond = None if y is None else y[rows]
         p = model.p(fixed.z, cond, size=tuple(x.shape[2:]))
         fixed.rate = model.rate(fixed, cond)
-        out = Output(p, p.mean, (fixed,), -p.log_prob(x[rows]), fixed.rate)
+        out = Output(p, (fixed,), -p.log_prob(x[rows]), fixed.rate)
         losses = model.objective(model, x[rows], out)
         return {**losses.terms, "total": losses.total}
 

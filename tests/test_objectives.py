@@ -25,7 +25,6 @@ def output(*, rate: bool = True, penalties: int = 1) -> Output:
     latents = [Latent(z, penalty=leaf()) for _ in range(penalties)] + [Latent(z)]
     return Output(
         p=Independent(Normal(torch.zeros(4, 1, 2), 1.0), 2),
-        x_hat=torch.zeros(4, 1, 2),
         latents=tuple(latents),
         distortion=leaf(),
         rate=leaf() if rate else None,

@@ -30,6 +30,7 @@ from aezoo.bench.rows import Row, from_json, row_of, to_json
 from aezoo.bench.subject import Subject, part, rows_of, subject
 from aezoo.data.sets import ImageSet, binarise, scaled
 from aezoo.errors import MetricError
+from aezoo.latents import point
 from aezoo.metrics.base import Batch, Metric, Run
 from aezoo.spec import spec_hash
 from aezoo.train.ranks import Ranks
@@ -279,13 +280,14 @@ class _Bench:
             output = batch.output
             if output is not None and len(output.latents) == 1 and output.latents[0].q is None:
                 # z is a function of x, so that the pass has been at the mode already.
-                latent, x_hat = output.latents[0], output.x_hat
+                latent = output.latents[0]
+                x_hat = output.x_hat if "x_hat" in needs else None
             else:
                 latent, x_hat = run.model.encode(x, cond), None
             batch.latent = latent
             if "x_hat" in needs:
                 if x_hat is None:
-                    x_hat = run.model.p(latent.z, cond, size=tuple(x.shape[2:])).mean
+                    x_hat = point(run.model.p(latent.z, cond, size=tuple(x.shape[2:])))
                 batch.x_hat = x_hat.clamp(*run.images.dataset.range)
         return batch
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from aezoo.components.quantizers.nearest import count_codes, perplexity, usage
 from aezoo.data.sets import ImageSet, Resident, order
-from aezoo.latents import Losses, Output
+from aezoo.latents import Losses, Output, mean_of
 from aezoo.train.loop import Critic
 from aezoo.train.ranks import Ranks
 from aezoo.train.recipe import Stage
@@ -97,7 +97,8 @@ class ModelTask:
                 values["penalty"] = penalty.sum()
                 if losses.criterion is None:
                     values["loss"] = total - penalty.sum()
-            values["mse"] = (output.x_hat - x).square().flatten(1).mean(1).sum()
+            if mean_of(output.p) is not None:  # a draw would cost minutes, and say less
+                values["mse"] = (output.x_hat - x).square().flatten(1).mean(1).sum()
             sums.add(len(x), values)
             codes = output.latents[0].codes
             if codes is not None and len(output.latents) == 1:
