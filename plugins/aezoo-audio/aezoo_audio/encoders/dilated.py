@@ -1,6 +1,8 @@
 """A strided encoder with dilated residual blocks (SoundStream's, arXiv:2107.03312, section III.A).
 
-Without causality: the codes of a recording may look at all of it.
+Without causality: the codes of a recording may look at all of it. The amplitudes are companded
+first, for a quiet speaker is a hundred times quieter than a loud one; zeros and ones, such as
+those of a condition, stay as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from aezoo_audio.configs import DilatedConfig
 from aezoo_audio.layers import Shorten, blocks
+from aezoo_audio.mulaw import compand
 
 
 class DilatedEncoder(nn.Module):
@@ -30,4 +33,4 @@ class DilatedEncoder(nn.Module):
         self.out_shape = (config.width, length)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(F.elu(self.layers(x)))
+        return self.last(F.elu(self.layers(compand(x))))

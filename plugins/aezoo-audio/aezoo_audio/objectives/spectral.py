@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from aezoo.latents import Losses, Output
 from aezoo_audio.configs import SpectralConfig
 
-FLOOR = 3e-4  # amplitude below which nothing is told apart: -70 dB, ten steps of 16 bits
+FLOOR = 1e-3  # amplitude below which nothing is told apart: -60 dB
 
 
 class SpectralObjective:
