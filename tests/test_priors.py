@@ -230,6 +230,26 @@ def test_draw_inverts_the_cdf():
     assert draw(probabilities.log(), noise, 0.0).tolist() == [3, 3, 3, 3]
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (6,)])
+def test_pixelcnn_with_a_condition_a_position(shape):
+    """Sums to one, samples as it should, and equals one condition a sample where all are alike."""
+    prior = pixelcnn(shape, cond_dim=3)
+    cond = torch.randn(6, 3, *shape).double()
+    seeds = (torch.Generator().manual_seed(5) for _ in range(2))
+    options = {"shape": shape, "cond": cond, "temperature": 1.0}
+    fast, slow = (
+        draw(prior, 6, generator=g, **options)
+        for draw, g in zip((PixelCNNPrior.sample, naive_sample), seeds, strict=True)
+    )
+    assert torch.equal(fast, slow)
+    one = torch.randn(6, 3).double()
+    everywhere = one.reshape(6, 3, *[1] * len(shape)).expand(6, 3, *shape)
+    torch.testing.assert_close(prior.log_prob(fast, everywhere), prior.log_prob(fast, one))
+    assert not torch.allclose(prior.log_prob(fast, cond), prior.log_prob(fast, one))
+    with pytest.raises(ShapeError, match="one a position"):
+        prior.log_prob(fast, cond[..., :-1])
+
+
 # -- pixelcnn: conditions, errors, weights
 
 

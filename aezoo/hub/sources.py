@@ -218,8 +218,8 @@ def _files(source: Source, what: str, config: FileRecord | None) -> list[Path]:
         weights = _weights(first, config, source)
         refuse_incomplete(here, what, weights)
         commit = first.parents[prefix.count("/")].name
-        others = [prefix + weights, *(c for c in dict.fromkeys((prefix + CARD, CARD)) if c in names)]
-        return [first, *(download(name, commit) for name in others)]
+        cards = [name for name in dict.fromkeys((prefix + CARD, CARD)) if name in names]
+        return [first, *(download(name, commit) for name in (prefix + weights, *cards))]
     except GatedRepoError as error:
         raise WeightsError(
             f"{what} is open to those who accepted its terms: accept them at "

@@ -34,7 +34,7 @@ class PixelCNNPrior(nn.Module):
 
     Codes (B,H,W) or, with the horizontal stack alone, (B,L); int64 in [0,K). Convolutional:
     other sizes than the one it was built for work too. With a ``cond_dim`` E it needs a
-    condition's embedding (B,E).
+    condition's embedding: one a sample (B,E), or one a position (B,E,*L).
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class PixelCNNPrior(nn.Module):
         return self._logits(codes, cond).flatten(2).unflatten(2, codes.shape[1:])
 
     def log_prob(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
-        """codes (B,*L) int64 in [0,K), cond (B,E) -> (B,) nats."""
+        """codes (B,*L) int64 in [0,K), cond (B,E) or (B,E,*L) -> (B,) nats."""
         self._check(codes.shape[1:], cond)
         logits = self._logits(codes, cond).flatten(2)  # (B,K,N)
         return -F.cross_entropy(logits, codes.flatten(1), reduction="none").sum(1)
@@ -144,6 +144,11 @@ class PixelCNNPrior(nn.Module):
                 if self.cond_dim is None
                 else f"pixelcnn was built with a condition; pass cond (B,{self.cond_dim})"
             )
+        if cond is not None and cond.ndim > 2 and tuple(cond.shape[2:]) != tuple(shape):
+            raise ShapeError(
+                f"cond has positions {tuple(cond.shape[2:])}, the codes {tuple(shape)}; "
+                f"pass cond (B,{self.cond_dim}), or one a position of the codes"
+            )
 
 
 class GatedLayer(nn.Module):
@@ -181,7 +186,7 @@ class GatedLayer(nn.Module):
         past = self.reach
         h_in = self.horizontal(F.pad(h, (past, ahead, 0, 0)))
         if self.cond is not None:
-            extra = self.cond(cond)[:, :, None, None]
+            extra = self.shift(cond)
             h_in = h_in + extra
         if self.vertical is not None:
             v_in = self.vertical(F.pad(v, (past, past, past, ahead)))
@@ -190,6 +195,13 @@ class GatedLayer(nn.Module):
             h_in = h_in + self.v_to_h(self.dropout(v))
         change = self.out(self.dropout(gate(h_in)))
         return v, change if self.first else h + change
+
+    def shift(self, cond: Tensor) -> Tensor:
+        """What the condition adds: (B,E) -> (B,2w,1,1), or (B,E,*L) -> (B,2w,H,W)."""
+        if cond.ndim == 2:
+            return self.cond(cond)[:, :, None, None]
+        places = cond if cond.ndim == 4 else cond.unsqueeze(2)
+        return self.cond(places.movedim(1, -1)).movedim(-1, 1)
 
 
 def _rows(codes: Tensor) -> Tensor:
@@ -252,10 +264,9 @@ class _LayerSteps:
         self.taps = weight.shape[3]
         # Taps outside channels, as a slice of the row lies in memory.
         self.weight = weight[:, :, 0].transpose(1, 2).flatten(1).contiguous()
-        self.bias = layer.horizontal.bias
-        if layer.cond is not None:
-            self.extra = layer.cond(cond)
-            self.bias = self.bias + self.extra
+        self.extra = None if layer.cond is None else layer.shift(cond)
+        self.bias = layer.horizontal.bias[None, :, None]  # of the current row: (n, 2w, columns)
+        self.i = -1
         self.row = weight.new_zeros(n, layer.reach + columns, weight.shape[1])
         self.from_v: Tensor | None = None
         if layer.vertical is not None:
@@ -265,6 +276,10 @@ class _LayerSteps:
     def start_row(self, v: Tensor | None) -> Tensor | None:
         """v (n,w,1,columns), the layer below's new row (None below the first) -> this one's."""
         layer = self.layer
+        self.i += 1
+        if self.extra is not None:
+            extra = self.extra[:, :, [min(self.i, self.extra.shape[2] - 1)]]
+            self.bias = layer.horizontal.bias[None, :, None] + extra[:, :, 0]
         if layer.vertical is None:
             return None
         if layer.first:
@@ -272,7 +287,7 @@ class _LayerSteps:
             v = self.row[:, layer.reach :].transpose(1, 2).unsqueeze(2)
         self.rows = torch.cat([self.rows[:, :, 1:], F.pad(v, (layer.reach, layer.reach))], dim=2)
         v_in = layer.vertical(self.rows)
-        gated = gate(v_in if layer.cond is None else v_in + self.extra[:, :, None, None])
+        gated = gate(v_in if self.extra is None else v_in + extra)
         v = gated if layer.first else v + gated
         self.from_v = layer.v_to_h(v)[:, :, 0]  # (n, 2w, columns)
         return v
@@ -283,7 +298,7 @@ class _LayerSteps:
         if h is not None:
             self.put(j, h)
         taken = self.row[:, j : j + self.taps].flatten(1)
-        h_in = F.linear(taken, self.weight) + self.bias
+        h_in = F.linear(taken, self.weight) + self.bias[:, :, min(j, self.bias.shape[2] - 1)]
         if self.from_v is not None:
             h_in = h_in + self.from_v[:, :, j]
         change = F.linear(gate(h_in), layer.out.weight.flatten(1), layer.out.bias)
