@@ -11,6 +11,7 @@ from aezoo_audio import configs, datasets
 _SOUNDSTREAM = (
     "Zeghidour et al., SoundStream: An End-to-End Neural Audio Codec, 2021, arXiv:2107.03312"
 )
+_WAVENET = "van den Oord et al., WaveNet: A Generative Model for Raw Audio, 2016, arXiv:1609.03499"
 _PARALLEL_WAVEGAN = (
     "Yamamoto, Song, Kim, Parallel WaveGAN: A Fast Waveform Generation Model Based on "
     "Generative Adversarial Networks with Multi-Resolution Spectrogram, 2020, arXiv:1910.11480"
@@ -38,6 +39,37 @@ def aezoo_decoders() -> Iterator[Component]:
         summary="dilated residual blocks and transposed convolutions, to waveforms of any length",
         caps=Capabilities(ranks=(1,)),
         paper=_SOUNDSTREAM,
+    )
+
+
+@hookimpl
+def aezoo_likelihoods() -> Iterator[Component]:
+    yield Component(
+        "mulaw",
+        config=configs.MuLawConfig,
+        target="aezoo_audio.likelihoods.mulaw:MuLawLikelihood",
+        summary="each sample by itself on companded levels",
+        paper=_WAVENET,
+    )
+    yield Component(
+        "wavenet",
+        config=configs.WaveNetConfig,
+        target="aezoo_audio.likelihoods.wavenet:WaveNetLikelihood",
+        summary="each sample on companded levels given those before it; sampled with a cache",
+        caps=Capabilities(ranks=(1,)),
+        paper=_WAVENET,
+    )
+
+
+@hookimpl
+def aezoo_priors() -> Iterator[Component]:
+    yield Component(
+        "wavenet",
+        config=configs.WaveNetPriorConfig,
+        target="aezoo_audio.priors.wavenet:WaveNetPrior",
+        summary="dilated causal convolutions over a row of codes, conditional, sampled with a cache",
+        caps=Capabilities(discrete=True, ranks=(1,), conditional=True),
+        paper=_WAVENET,
     )
 
 

@@ -18,3 +18,16 @@ def compand(x: Tensor, mu: float = 255.0) -> Tensor:
 def expand(y: Tensor, mu: float = 255.0) -> Tensor:
     """The inverse of `compand`."""
     return y.sign() * torch.expm1(y.abs() * math.log1p(mu)) / mu
+
+
+def to_levels(x: Tensor, levels: int) -> Tensor:
+    """Amplitudes in [-1,1] -> the nearest of ``levels`` companded levels, int64 in [0, levels)."""
+    steps = levels - 1
+    companded = compand(x.float().clamp(-1, 1), steps)
+    return ((companded + 1) * (steps / 2)).round().long()
+
+
+def from_levels(level: Tensor, levels: int) -> Tensor:
+    """The amplitude of each level, float32 in [-1,1]; of an odd count the middle one is 0."""
+    steps = levels - 1
+    return expand(level.float() * (2 / steps) - 1, steps).clamp(-1, 1)
