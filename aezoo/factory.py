@@ -109,7 +109,7 @@ def _entry(name: str) -> Any:
     try:
         return registry.model(name)
     except UnknownModelError as error:
-        if any(c.component.name == name for c in registry.components()):
+        if any(item.name.rpartition("/")[2] == name for item in registry.items()):
             raise UnknownModelError(
                 f"{name!r} is a component, not a model; a spec has brackets: {name}(...)"
             ) from error

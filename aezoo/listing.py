@@ -6,8 +6,8 @@ import fnmatch
 
 from aezoo import registry
 from aezoo.errors import UnknownModelError
+from aezoo.inventory import Item
 from aezoo.records import Component, ModelEntry
-from aezoo.registry import Registered
 from aezoo.spec import suggest
 
 
@@ -21,18 +21,17 @@ def list_components(pattern: str = "*", kind: str | None = None) -> list[str]:
 
     ``kind`` is one of `aezoo.records.KINDS`.
     """
-    return [c.qualified for c in matching_components(pattern, kind)]
+    return [c.name for c in matching_components(pattern, kind)]
 
 
-def matching_models(pattern: str = "*") -> list[ModelEntry]:
-    return sorted((m for m in registry.models() if _matches(m.name, pattern)), key=lambda m: m.name)
+def matching_models(pattern: str = "*") -> list[Item]:
+    found = [m for m in registry.items(("model",)) if _matches(m.name, pattern)]
+    return sorted(found, key=lambda m: m.name)
 
 
-def matching_components(pattern: str = "*", kind: str | None = None) -> list[Registered]:
-    return sorted(
-        (c for c in registry.components(kind) if _matches(c.qualified, pattern)),
-        key=lambda c: (c.kind, c.qualified),
-    )
+def matching_components(pattern: str = "*", kind: str | None = None) -> list[Item]:
+    found = [c for c in registry.component_items(kind) if _matches(c.name, pattern)]
+    return sorted(found, key=lambda c: (c.kind, c.name))
 
 
 def info(name: str) -> ModelEntry | list[Component]:
@@ -41,13 +40,12 @@ def info(name: str) -> ModelEntry | list[Component]:
     Raises:
         UnknownModelError: neither a model nor a component has the name; suggests the nearest.
     """
-    components = [c.component for c in registry.components(None) if c.qualified == name]
-    if components:
-        return components
+    if registry.is_component(name):
+        return [c.component for c in registry.named(name)]
     try:
         return registry.model(name)
     except UnknownModelError as error:
-        known = [c.qualified for c in registry.components(None)] + list_models()
+        known = [c.name for c in registry.component_items()] + list_models()
         near = suggest(name, known) or "; `aezoo list` and `aezoo list --components` show all"
         message = f"neither a model nor a component is called {name!r}{near}"
         raise UnknownModelError(message) from error

@@ -1,8 +1,9 @@
 """Finds installed plugins and loads each by itself, so that none can break another.
 
 A plugin is an entry point in the group ``aezoo``; its name is the namespace (see
-`aezoo.hookspecs`). ``acme/rvq`` loads ``acme`` alone; listing loads them all. Loading
-imports the plugin's manifest and checks its records; it never imports a component.
+`aezoo.hookspecs`). ``acme/rvq`` loads ``acme`` alone. Loading imports the plugin's manifest
+and checks its records; it never imports a component. What a listing needs of all plugins is
+remembered from their last loading (`aezoo.inventory`), so that it loads none of them.
 
 Two environment variables, read at the first look at the plugins, hold comma-separated
 namespaces: ``AEZOO_PLUGINS`` allows only these (empty: none), ``AEZOO_DISABLE_PLUGINS``
@@ -65,7 +66,7 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
+class Claim:
     """An entry point before loading."""
 
     namespace: str
@@ -85,14 +86,15 @@ class _Claim:
 
 
 LOCK = threading.RLock()  # the registry's too, for a manifest may ask it while being imported
-_claims: dict[str, tuple[_Claim, ...]] | None = None
+_claims: dict[str, tuple[Claim, ...]] | None = None
 _plugins: dict[str, Plugin] = {}
+_folders: set[str] = set()  # where distributions are installed
 _loading: set[str] = set()
 
 
 def namespaces() -> tuple[str, ...]:
     """The namespaces that installed distributions claim, sorted. Loads none of them."""
-    return tuple(sorted(_discovered()))
+    return tuple(sorted(discovered()))
 
 
 def load(namespace: str) -> Plugin:
@@ -105,10 +107,10 @@ def load(namespace: str) -> Plugin:
     if plugin is not None:
         return plugin
     with LOCK:
-        if namespace not in _discovered():
+        if namespace not in discovered():
             raise PluginMissingError(_missing(namespace))
         if namespace not in _plugins:
-            _plugins[namespace] = _load(namespace, _discovered()[namespace])
+            _plugins[namespace] = refused(namespace) or _load(discovered()[namespace][0])
         return _plugins[namespace]
 
 
@@ -128,6 +130,11 @@ def require(namespace: str) -> Plugin:
             f"{status.state}: {status.message}"
         ) from plugin.error
     return plugin
+
+
+def is_loaded(namespace: str) -> bool:
+    """Whether `load` was called for it already."""
+    return namespace in _plugins
 
 
 def load_all() -> tuple[Plugin, ...]:
@@ -154,11 +161,13 @@ def reset() -> None:
 # -- discovery
 
 
-def _discovered() -> dict[str, tuple[_Claim, ...]]:
+def discovered() -> dict[str, tuple[Claim, ...]]:
+    """Namespace -> who claims it. The same object until `reset`."""
     global _claims
     with LOCK:
         if _claims is None:
-            grouped: dict[str, list[_Claim]] = {}
+            _folders.clear()
+            grouped: dict[str, list[Claim]] = {}
             for claim in _installed():
                 grouped.setdefault(claim.namespace, []).append(claim)
             _claims = {
@@ -167,7 +176,13 @@ def _discovered() -> dict[str, tuple[_Claim, ...]]:
         return _claims
 
 
-def _installed() -> Iterator[_Claim]:
+def folders() -> tuple[str, ...]:
+    """The folders on sys.path in which distributions are installed, sorted."""
+    discovered()
+    return tuple(sorted(_folders))
+
+
+def _installed() -> Iterator[Claim]:
     """Every entry point of the group.
 
     ``importlib.metadata.entry_points`` would parse the entry points of every distribution,
@@ -176,7 +191,10 @@ def _installed() -> Iterator[_Claim]:
     from importlib import metadata
 
     seen: set[str] = set()
-    for found in filter(_has_group, metadata.distributions()):
+    for found in metadata.distributions():
+        _folders.add(str(found.locate_file("")))
+        if not _has_group(found):
+            continue
         name, version = _identity(found)
         if name:
             # Of one name, only the first on sys.path is installed: the others are shadowed.
@@ -189,10 +207,10 @@ def _installed() -> Iterator[_Claim]:
         try:
             entries = [entry for entry in found.entry_points if entry.group == GROUP]
         except Exception as error:  # whatever parsing a malformed file raises
-            yield _Claim("", "", name, version, error=error)
+            yield Claim("", "", name, version, error=error)
             continue
         for entry in entries:
-            yield _Claim(entry.name, entry.value, name, version, entry)
+            yield Claim(entry.name, entry.value, name, version, entry)
 
 
 def _has_group(dist: Distribution) -> bool:
@@ -214,36 +232,44 @@ def _identity(dist: Distribution) -> tuple[str, str]:
 # -- loading
 
 
-def _load(namespace: str, claims: tuple[_Claim, ...]) -> Plugin:
-    from aezoo.manifest import ApiError, ManifestError, is_word, read
+def refused(namespace: str) -> Plugin | None:
+    """Why the plugin of that namespace cannot be loaded, as far as is known without trying."""
+    from aezoo.manifest import is_word
 
+    claims = discovered()[namespace]
     claim = claims[0]
-
-    def failed(state: str, message: str, error: BaseException | None = None) -> Plugin:
-        text = "".join(traceback.format_exception(error)) if error else ""
-        rows = tuple(c.status(state, message=message, traceback=text) for c in claims)
-        return Plugin(namespace, rows, error=error)
-
     if blocked := _blocked(namespace):
-        return failed("blocked", blocked)
+        return _failed(claims, "blocked", blocked)
     if claim.error is not None:
-        return failed("broken", f"its entry_points.txt cannot be read: {claim.error}", claim.error)
+        message = f"its entry_points.txt cannot be read: {claim.error}"
+        return _failed(claims, "broken", message, claim.error)
     if len({str(c) for c in claims}) > 1:
-        return failed(
+        return _failed(
+            claims,
             "conflict",
             f"{_names(claims)} claim the same namespace, so none of them is loaded; "
             "uninstall all but one",
         )
     if len(claims) > 1:
-        return failed("broken", f"its entry point {namespace!r} is there {len(claims)} times")
+        message = f"its entry point {namespace!r} is there {len(claims)} times"
+        return _failed(claims, "broken", message)
     if not is_word(namespace):
-        return failed(
+        return _failed(
+            claims,
             "broken",
             f"the entry point's name {namespace!r} is no namespace: it must be one word of "
             "letters, digits and '_' that is not reserved",
         )
     if namespace in RESERVED:
-        return failed("broken", f"the namespace {namespace!r} is reserved for the core")
+        return _failed(claims, "broken", f"the namespace {namespace!r} is reserved for the core")
+    return None
+
+
+def _load(claim: Claim) -> Plugin:
+    """Import the manifest and read it."""
+    from aezoo.manifest import ApiError, ManifestError, read
+
+    namespace = claim.namespace
     if namespace in _loading:
         raise PluginLoadError(
             f"the plugin {namespace!r} asks the registry for its own records while its "
@@ -253,15 +279,23 @@ def _load(namespace: str, claims: tuple[_Claim, ...]) -> Plugin:
     try:
         records = read(claim.entry.load(), namespace)
     except ApiError as error:
-        return failed("incompatible", str(error), error)
+        return _failed((claim,), "incompatible", str(error), error)
     except ManifestError as error:
-        return failed("broken", str(error), error)
+        return _failed((claim,), "broken", str(error), error)
     except (Exception, SystemExit) as error:  # a manifest runs somebody else's code
-        return failed("broken", f"{type(error).__name__}: {error}", error)
+        return _failed((claim,), "broken", f"{type(error).__name__}: {error}", error)
     finally:
         _loading.discard(namespace)
     provides = tuple(f"{kind} {namespace}/{record.name}" for kind, record in records)
     return Plugin(namespace, (claim.status("ok", provides=provides),), records)
+
+
+def _failed(
+    claims: tuple[Claim, ...], state: str, message: str, error: BaseException | None = None
+) -> Plugin:
+    text = "".join(traceback.format_exception(error)) if error else ""
+    rows = tuple(c.status(state, message=message, traceback=text) for c in claims)
+    return Plugin(claims[0].namespace, rows, error=error)
 
 
 def _blocked(namespace: str) -> str:
@@ -278,7 +312,7 @@ def _split(text: str) -> set[str]:
     return {word.strip() for word in text.split(",")} - {""}
 
 
-def _names(claims: tuple[_Claim, ...] | tuple[PluginStatus, ...]) -> str:
+def _names(claims: tuple[Claim, ...] | tuple[PluginStatus, ...]) -> str:
     return " and ".join(dict.fromkeys(f"{c.distribution} {c.version}" for c in claims))
 
 

@@ -1,8 +1,8 @@
 """A name to its record: components, models, data sets and metrics, of the core and of plugins.
 
 Names without a prefix are the core's; ``acme/rvq`` is the plugin acme's. A name is looked
-up by loading the one manifest it is in; only listing, and an error's search for what was
-meant, load every plugin. No torch.
+up by loading the one manifest it is in. A listing, and an error's search for what was meant,
+read `items`, which `aezoo.inventory` remembers of the plugins. No torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from aezoo import plugins
+from aezoo import inventory, plugins
 from aezoo.errors import (
     PluginLoadError,
     PluginMissingError,
@@ -20,6 +20,7 @@ from aezoo.errors import (
     UnknownMetricError,
     UnknownModelError,
 )
+from aezoo.inventory import Item
 from aezoo.records import (
     KINDS,
     Component,
@@ -57,6 +58,12 @@ class Registered:
     def qualified(self) -> str:
         """The name as a spec writes it: ``vq`` or ``acme/rvq``."""
         return _qualified(self.namespace, self.component.name)
+
+    @property
+    def item(self) -> Item:
+        """The line about it, as a listing shows it."""
+        origin = (self.distribution, self.distribution_version)
+        return inventory.item(self.kind, self.component, self.namespace, *origin)
 
     def load(self) -> type:
         """Import the component's class.
@@ -107,22 +114,59 @@ def component(kinds: Sequence[str], name: str, span: Span | None = None) -> Regi
     raise SpecError(_unknown_component(kinds, name, named), span)
 
 
+def _check_kind(kind: str | None) -> None:
+    if kind is not None and kind not in KINDS:
+        hint = suggest(kind, KINDS) or f"; there are {', '.join(KINDS)}"
+        raise ValueError(f"there is no kind {kind!r}{hint}")
+
+
 def components(kind: str | None = None) -> list[Registered]:
     """All components, or those of one kind: the core's first, then by namespace.
+
+    Loads every plugin; `items` does not.
 
     Raises:
         ValueError: there is no such kind.
     """
-    if kind is not None and kind not in KINDS:
-        hint = suggest(kind, KINDS) or f"; there are {', '.join(KINDS)}"
-        raise ValueError(f"there is no kind {kind!r}{hint}")
+    _check_kind(kind)
     everything = [r for space in ("", *_loaded()) for r in _components(space)]
     return [r for r in everything if kind in (None, r.kind)]
 
 
+def named(name: str) -> list[Registered]:
+    """The components of that name; several kinds may share one. [] where there is none.
+
+    Raises:
+        PluginMissingError, PluginLoadError: as `component` does.
+    """
+    return [r for r in _components(_split(name)[0]) if r.qualified == name]
+
+
+def items(kinds: Sequence[str] = KINDS) -> list[Item]:
+    """A line about each record of these kinds: the core's first, then by namespace."""
+    found: list[Item] = []
+    for what in CORE:
+        wanted = [k for k in kinds if (k in KINDS if what == "component" else k == what)]
+        if wanted:
+            pairs = [(kind, r) for kind, r in _read(what, "") if kind in wanted]
+            found += [inventory.item(kind, r, "", *_origin("")) for kind, r in pairs]
+    shelves = inventory.shelves()
+    return found + [item for shelf in shelves for item in shelf.items if item.kind in kinds]
+
+
+def component_items(kind: str | None = None) -> list[Item]:
+    """A line about each component, or each of one kind.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    _check_kind(kind)
+    return items(KINDS if kind is None else (kind,))
+
+
 def is_component(name: str) -> bool:
     """Whether any kind has a component of that name. Raises nothing: for error messages."""
-    return any(r.qualified == name for r in components())
+    return any(item.name == name for item in items())
 
 
 def model(name: str) -> ModelEntry:
@@ -145,7 +189,7 @@ def model(name: str) -> ModelEntry:
     for entry in entries:
         if entry.name.partition(".")[0] == name:
             return entry
-    hint = _hint(name, [entry.name for entry in models()])
+    hint = _hint(name, [item.name for item in items(("model",))])
     raise UnknownModelError(
         f"there is no model {name!r} in the zoo{hint or ';'} `aezoo list` shows them all"
     )
@@ -167,7 +211,7 @@ def dataset(name: str) -> Dataset:
     for entry in _records("dataset", namespace):
         if entry.name == name:
             return entry
-    known = [entry.name for entry in datasets()]
+    known = [item.name for item in items(("dataset",))]
     hint = _hint(name, known) or f"; there are {', '.join(known)}"
     raise UnknownDatasetError(f"there is no data set {name!r}{hint}")
 
@@ -188,7 +232,7 @@ def metric(name: str) -> MetricRecord:
     for entry in _records("metric", namespace):
         if entry.name == name:
             return entry
-    known = [entry.name for entry in metrics()]
+    known = [item.name for item in items(("metric",))]
     hint = _hint(name, known) or f"; there are {', '.join(known)}"
     raise UnknownMetricError(f"there is no metric {name!r}{hint}")
 
@@ -204,7 +248,7 @@ def feature(name: str) -> FeatureRecord:
     for entry in _records("feature", namespace):
         if entry.name == name:
             return entry
-    known = [entry.name for space in ("", *_loaded()) for entry in _records("feature", space)]
+    known = [item.name for item in items(("feature",))]
     hint = _hint(name, known) or f"; there are {', '.join(known)}"
     raise UnknownMetricError(f"there is no feature network {name!r}{hint}")
 
@@ -293,7 +337,7 @@ def _qualified(namespace: str, name: str) -> str:
 
 def _unknown_component(kinds: Sequence[str], name: str, named: list[Registered]) -> str:
     wanted = _either(kinds)
-    known = [r.qualified for r in components() if r.kind in kinds]
+    known = [item.name for item in items(kinds)]
     if named:
         roles = _join((_article(r.kind) for r in named), "and")
         message, hint = f"{name} is {roles}, not {wanted}", ""

@@ -19,7 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import aezoo
-from aezoo import registry
+from aezoo import inventory, registry
 from aezoo.cli import options
 from aezoo.cli.app import app
 from aezoo.cli.arguments import arguments
@@ -176,7 +176,8 @@ def test_info_of_a_zoo_model(monkeypatch, models):
     (models / "photos" / "training.json").write_text(json.dumps(TRAINING), encoding="utf-8")
     entry = zoo.entry_for(models / "photos", summary="a stand-in", data="cifar10")
     monkeypatch.setattr(registry, "model", lambda name: entry)
-    monkeypatch.setattr(registry, "models", lambda: [entry])
+    line = inventory.item("model", entry, "", "", "")
+    monkeypatch.setattr(registry, "items", lambda kinds=(): [line] if "model" in kinds else [])
     text = run("info", "photos").stdout
     for part in (
         "a stand-in",

@@ -83,7 +83,8 @@ def python(code: str, *args: str, path: Path | None = None, **env: str) -> str:
 
 def test_every_plugin_is_reported_and_harms_no_other(installed):
     found = json.loads(python(LIST, path=installed, AEZOO_DISABLE_PLUGINS="shut"))
-    rows = {row["distribution"]: row for row in found["plugins"]}
+    ours = {"acme", "broken", "future", "shut", "twice"}
+    rows = {r["distribution"]: r for r in found["plugins"] if r["namespace"] in ours}
     assert {name: row["state"] for name, row in rows.items()} == {
         "acme-plugin": "ok",
         "broken-plugin": "broken",
@@ -96,7 +97,7 @@ def test_every_plugin_is_reported_and_harms_no_other(installed):
     assert rows["acme-plugin"]["provides"] == ["quantizer acme/toy"]
     assert "nothing_of_that_name" in rows["broken-plugin"]["traceback"]
     assert "AEZOO_DISABLE_PLUGINS" in rows["shut-plugin"]["message"]
-    assert [q for q in found["quantizers"] if "/" in q] == ["acme/toy"]
+    assert [q for q in found["quantizers"] if q.partition("/")[0] in ours] == ["acme/toy"]
     assert "vq" in found["quantizers"]
 
 

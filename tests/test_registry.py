@@ -107,7 +107,9 @@ def test_listing_is_ordered_and_by_kind(site):
     lay_out(site, "acme", EVERYTHING)
     everything = registry.components()
     assert {r.kind for r in everything} <= set(KINDS)
-    assert [r.qualified for r in everything][-1] == "acme/toy"
+    assert [r.qualified for r in everything if r.namespace in ("", "acme")][-1] == "acme/toy"
+    spaces = [r.namespace for r in everything]
+    assert spaces == sorted(spaces)
     assert registry.components("quantizer") == [r for r in everything if r.kind == "quantizer"]
     with pytest.raises(ValueError, match="no kind 'quantiser'; did you mean 'quantizer'"):
         registry.components("quantiser")
@@ -170,8 +172,8 @@ def test_namespaces_that_cannot_be_used(site, monkeypatch):
 
 def test_models_of_a_plugin(site):
     lay_out(site, "acme", EVERYTHING)
-    names = [entry.name for entry in registry.models()]
-    assert names[-3:] == ["acme/cifar10.b", "acme/cifar10.a", "acme/plain"]
+    names = [entry.name for entry in registry.models() if entry.name.startswith("acme/")]
+    assert names == ["acme/cifar10.b", "acme/cifar10.a", "acme/plain"]
     assert registry.model("acme/cifar10.a").name == "acme/cifar10.a"
     assert registry.model("acme/cifar10").name == "acme/cifar10.b"
     assert registry.model("acme/plain").folder == "f"
@@ -192,7 +194,7 @@ def test_unknown_models(site):
 def test_data_sets(site):
     lay_out(site, "acme", EVERYTHING)
     assert registry.dataset("acme/moons").summary == "two moons"
-    assert registry.datasets()[-1].name == "acme/moons"
+    assert "acme/moons" in [entry.name for entry in registry.datasets()]
     assert registry.dataset("cifar10").shape == (3, 32, 32)
     with pytest.raises(UnknownDatasetError, match=r"'cifar'; did you mean 'cifar10'"):
         registry.dataset("cifar")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aezoo.cli import console
 from aezoo.cli.options import Json
+
+if TYPE_CHECKING:
+    from aezoo.inventory import Item
 
 PANEL = "Look"
 
@@ -40,15 +43,15 @@ def list_(
     if components or kind is not None:
         found = listing.matching_components(pattern, kind)
         if json:
-            return console.as_json([_component_row(r) for r in found])
+            return console.as_json([_component_row(c) for c in found])
         header = ("KIND", "NAME", "SUMMARY")
-        rows = [(r.kind, r.qualified, r.component.summary) for r in found]
+        rows = [(c.kind, c.name, c.summary) for c in found]
     else:
         models = listing.matching_models(pattern)
         if json:
             return console.as_json([_model_row(m) for m in models])
         header = ("NAME", "DATA", "MIB", "SUMMARY")
-        rows = [(m.name, m.data, console.megabytes(_size(m)), m.summary) for m in models]
+        rows = [(m.name, m.data, console.megabytes(m.bytes), m.summary) for m in models]
     if rows:
         console.table(header, rows, right=(2,) if len(header) == 4 else ())
     else:
@@ -69,7 +72,7 @@ def info(
         if json:
             return console.as_json({"name": name, "model": facts, "components": []})
         return _print_model(facts)
-    named = [r for r in registry.components() if r.qualified == name]
+    named = registry.named(name)
     if json:
         facts = [_component_facts(r) for r in named]
         return console.as_json({"name": name, "model": None, "components": facts})
@@ -81,9 +84,9 @@ def info(
 
 def plugins(json: Json = False) -> None:
     """The installed plugins, and what became of each."""
-    from aezoo import plugins as loader
+    from aezoo import inventory
 
-    statuses = loader.statuses()
+    statuses = inventory.statuses()
     if json:
         return console.as_json([dataclasses.asdict(s) for s in statuses])
     if not statuses:
@@ -105,41 +108,29 @@ def plugins(json: Json = False) -> None:
 # -- facts, as `--json` prints them
 
 
-def _model_row(model: Any) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "summary": model.summary,
-        "data": model.data,
-        "spec": model.spec,
-        "bytes": _size(model),
-        "license": model.license,
-    }
+def _model_row(model: Item) -> dict[str, Any]:
+    names = ("name", "summary", "data", "spec", "bytes", "license")
+    return {name: getattr(model, name) for name in names}
 
 
-def _component_row(registered: Any) -> dict[str, Any]:
-    return {
-        "kind": registered.kind,
-        "name": registered.qualified,
-        "summary": registered.component.summary,
-        "version": registered.component.version,
-        "distribution": registered.distribution,
-        "distribution_version": registered.distribution_version,
-    }
+def _component_row(component: Item) -> dict[str, Any]:
+    names = ("kind", "name", "summary", "version", "distribution", "distribution_version")
+    return {name: getattr(component, name) for name in names}
 
 
 def _model_facts(model: Any) -> dict[str, Any]:
-    from aezoo import resolve
+    from aezoo import inventory, resolve
 
     bound = resolve.resolve(model.spec)
     parts = list(resolve.walk(bound))
     return {
-        **_model_row(model),
+        **_model_row(inventory.item("model", model, "", "", "")),
         "resolved": str(resolve.resolved(bound)),
         "input": list(bound.config.input),
         "codes": any(p.entry.component.caps.discrete for p in parts),
         "conditional": any(p.entry.kind == "condition" for p in parts),
         "parts": [
-            {"spec": str(p), "paper": p.entry.component.paper, **_component_row(p.entry)}
+            {"spec": str(p), "paper": p.entry.component.paper, **_component_row(p.entry.item)}
             for p in parts[1:]
         ],
         "paper": bound.entry.component.paper,
@@ -157,7 +148,7 @@ def _component_facts(registered: Any) -> dict[str, Any]:
 
     component = registered.component
     return {
-        **_component_row(registered),
+        **_component_row(registered.item),
         "paper": component.paper,
         "api": component.api,
         "target": component.target,
@@ -183,10 +174,6 @@ def _training(folder: str | None) -> dict[str, Any] | None:
     """What training.json beside the weights says."""
     path = Path(folder or "") / "training.json"
     return json.loads(path.read_text(encoding="utf-8")) if folder and path.is_file() else None
-
-
-def _size(model: Any) -> int:
-    return sum(f.size for f in model.files)
 
 
 # -- printing
@@ -296,10 +283,12 @@ def _yes(value: bool) -> str:
 
 def _note_trouble() -> None:
     """Point to plugins that are installed and cannot be used."""
-    from aezoo import plugins as loader
+    from aezoo import inventory
 
     bad = [
-        s.namespace for s in loader.statuses() if s.state in ("broken", "conflict", "incompatible")
+        s.namespace
+        for s in inventory.statuses()
+        if s.state in ("broken", "conflict", "incompatible")
     ]
     if bad:
         console.note(f"not loaded: {', '.join(dict.fromkeys(bad))}; `aezoo plugins` says why")

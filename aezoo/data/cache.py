@@ -17,19 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from aezoo.errors import DataError
+from aezoo.folders import cache_dir
 from aezoo.records import RANGES
 
 FORMAT = 1  # raised when the same source files would be decoded to other arrays
 
 Arrays = tuple[np.ndarray, np.ndarray]
-
-
-def cache_dir() -> Path:
-    """The folder for everything that aezoo can make again."""
-    if chosen := os.environ.get("AEZOO_CACHE"):
-        return Path(chosen)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "aezoo"
 
 
 def cached(name: str, key: str, make: Callable[[], Arrays]) -> Arrays:

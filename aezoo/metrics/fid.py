@@ -22,9 +22,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from aezoo.data.cache import cache_dir
 from aezoo.data.sets import ImageSet, binarise, load, scaled
 from aezoo.errors import MetricError
+from aezoo.folders import cache_dir
 from aezoo.metrics import features, frechet, kid, precision_recall
 from aezoo.metrics.base import Batch, Metric, Run, generator
 from aezoo.records import Figure

@@ -25,8 +25,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aezoo.data.cache import cache_dir
 from aezoo.errors import ChecksumError, WeightsError, WeightsNotCachedError
+from aezoo.folders import cache_dir
 from aezoo.metrics.inception_layers import layers
 
 if TYPE_CHECKING:
