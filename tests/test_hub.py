@@ -313,11 +313,14 @@ def test_weights_of_another_model(folder):
 def test_sources():
     assert parse_source("hf://org/name") == Source(repo="org/name", revision="main")
     assert parse_source("hf-hub:org/na.me@v1/x") == Source(repo="org/na.me", revision="v1/x")
+    assert parse_source("hf://org/name/a/vae@v1") == Source("org/name", "v1", inside="a/vae")
     assert parse_source("local:a/b") == Source(folder=Path("a/b"))
     for bad in (
         "hf://name",
         "hf://a/b@",
-        "hf://a/b/c",
+        "hf://a/b/",
+        "hf://a/b/../c",
+        "hf://a/b/c//d",
         "hf:a/b",
         "s3://a/b",
         "local:",
