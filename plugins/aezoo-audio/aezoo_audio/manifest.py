@@ -67,7 +67,7 @@ def aezoo_priors() -> Iterator[Component]:
         "wavenet",
         config=configs.WaveNetPriorConfig,
         target="aezoo_audio.priors.wavenet:WaveNetPrior",
-        summary="dilated causal convolutions over a row of codes, conditional, sampled with a cache",
+        summary="dilated causal convolutions over a row of codes; sampled with a cache",
         caps=Capabilities(discrete=True, ranks=(1,), conditional=True),
         paper=_WAVENET,
     )

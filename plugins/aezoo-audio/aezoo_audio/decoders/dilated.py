@@ -1,7 +1,13 @@
-"""The mirror of the strided encoder (SoundStream's, arXiv:2107.03312, section III.B)."""
+"""The mirror of the strided encoder (SoundStream's, arXiv:2107.03312, section III.B).
+
+The output is gated, a * sigmoid(b) (Dauphin, Fan, Auli, Grangier, Language Modeling with Gated
+Convolutional Networks, 2016, arXiv:1612.08083): between words a recording is silent to a
+thousandth, which a sum of many channels hits by luck and a closed gate with ease.
+"""
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aezoo.errors import ShapeError
@@ -30,11 +36,11 @@ class DilatedDecoder(nn.Module):
                 "give the decoder the encoder's strides"
             )
         stages = list(zip(config.strides, config.widths, strict=True))[::-1]
-        narrower = [width for _, width in stages[1:]] + [out_shape[0]]
+        narrower = [width for _, width in stages[1:]] + [2 * out_shape[0]]
         layers: list[nn.Module] = [nn.Conv1d(in_shape[0], stages[0][1], 3, padding=1)]
         for (stride, width), outputs in zip(stages, narrower, strict=True):
             layers += [*blocks(width, config.depth), nn.ELU(), Lengthen(width, outputs, stride)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
+        return F.glu(self.layers(z), dim=1)
