@@ -96,7 +96,6 @@ def _part(role: str, part: Bound, model: Any) -> Part:
 def _shapes(role: str, model: Any) -> tuple[Shape | None, Shape | None, int | None]:
     """(reads, gives, K) of the part in this role."""
     codes = getattr(model.bottleneck, "num_codes", None)
-    place = tuple(model.latent_shape[1:])
     if role in ("encoder", "decoder"):
         module = getattr(model, role)
         return tuple(module.in_shape), tuple(module.out_shape), None
@@ -106,7 +105,7 @@ def _shapes(role: str, model: Any) -> tuple[Shape | None, Shape | None, int | No
         params = (model.likelihood.param_channels, *model.input_shape[1:])
         return params, tuple(model.input_shape), None
     if role == "prior":
-        return None, place if codes else tuple(model.latent_shape), codes
+        return None, model.code_shape if codes else tuple(model.latent_shape), codes
     if role in ("cond", "prior_cond"):
         return (), (getattr(model, role).dim,), None
     return None, None, None

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from aezoo.components.quantizers.nearest import count_codes
 from aezoo.metrics.base import Batch, Metric, Run
 from aezoo.records import Figure
 
@@ -41,10 +42,8 @@ class Gallery(Metric):
             self.keep("x_hat", batch.rows[:SHOWN], batch.x_hat[:SHOWN])
         codes = batch.latent.codes
         if codes is not None:
-            counts = torch.zeros(batch.model.bottleneck.num_codes, dtype=torch.int64)
-            flat = codes.flatten()
-            # Not bincount, which reads the largest code and so waits for a GPU.
-            counts = counts.to(flat.device).index_add_(0, flat, torch.ones_like(flat))
+            model = batch.model
+            counts = count_codes(codes, model.bottleneck.num_codes, model.code_levels)
             self.accumulate("codes", counts)
 
     @torch.no_grad()

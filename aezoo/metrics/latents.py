@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
-from aezoo.components.quantizers.nearest import perplexity, usage
+from aezoo.components.quantizers.nearest import count_codes, perplexity, usage
 from aezoo.metrics.base import Batch, Metric, Run, wide
 from aezoo.records import Figure
 
@@ -70,12 +70,15 @@ def mutual_information(mean: Tensor, scale: Tensor, z: Tensor) -> float:
     return float((own - torch.cat(log_q)).mean())
 
 
-def code_figures(counts: Tensor) -> dict[str, float]:
-    """usage, dead codes and perplexity exp(H) of the total ``counts`` (K,) of all codes."""
+def code_figures(counts: Tensor, levels: int = 1) -> dict[str, float]:
+    """usage, dead codes and perplexity exp(H) of the total ``counts`` (levels * K,) of all codes.
+
+    All levels count alike, so H of their codes together is log(levels) more than the mean of H.
+    """
     return {
         "usage": float(usage(counts)),
         "dead-codes": float((counts == 0).sum()),
-        "perplexity": float(perplexity(counts)),
+        "perplexity": float(perplexity(counts)) / levels,
     }
 
 
@@ -178,18 +181,18 @@ class Codes(Metric):
     def update(self, batch: Batch) -> None:
         assert batch.latent is not None
         assert batch.latent.codes is not None
-        codes = batch.latent.codes.flatten()
-        # Not bincount: that one waits for the device.
-        counts = torch.zeros(
-            batch.model.bottleneck.num_codes, dtype=torch.int64, device=codes.device
-        )
-        self.accumulate("counts", counts.index_add_(0, codes, torch.ones_like(codes)))
+        model = batch.model
+        counts = count_codes(batch.latent.codes, model.bottleneck.num_codes, model.code_levels)
+        self.accumulate("counts", counts)
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
         counts = sums["counts"]
-        text = f"codes of all images counted together, of {len(counts)}"
+        levels = self.run.model.code_levels
+        text = f"codes of all images counted together, of {len(counts) // levels}"
+        if levels > 1:
+            text += f" in each of {levels} levels; perplexity is exp of their mean entropy"
         better = {"usage": True, "dead-codes": False, "perplexity": True}
         return [
             self.figure(name, value, text, higher_is_better=better[name])
-            for name, value in code_figures(counts).items()
+            for name, value in code_figures(counts, levels).items()
         ]

@@ -53,6 +53,18 @@ def kmeans(z: Tensor, k: int, iterations: int = 10) -> tuple[Tensor, Tensor]:
     return centres, counts
 
 
+def count_codes(codes: Tensor, k: int, levels: int = 1) -> Tensor:
+    """How often each code occurs: (levels * k,) int64, one level after the other. No host sync.
+
+    Args:
+        codes: (B,*L) in [0, k), or (B,levels,*L).
+    """
+    codes = codes.reshape(len(codes), levels, -1)
+    codes = (codes + k * torch.arange(levels, device=codes.device)[:, None]).flatten()
+    counts = torch.zeros(levels * k, dtype=torch.int64, device=codes.device)
+    return counts.index_add_(0, codes, torch.ones_like(codes))
+
+
 def perplexity(counts: Tensor) -> Tensor:
     """exp of the entropy of the code frequencies: K when all are used alike, 1 when one is.
 
