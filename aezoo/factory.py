@@ -73,6 +73,7 @@ def _load_overridden(source: str, overrides: dict[str, Any]) -> Autoencoder:
     """Pretrained weights in a model with other arguments, if these leave all shapes alone."""
     from aezoo.build import build
     from aezoo.errors import ShapeError
+    from aezoo.hub.load import materialise
     from aezoo.resolve import override, resolve
 
     def shapes(model: Any) -> dict[str, tuple[int, ...]]:
@@ -88,8 +89,9 @@ def _load_overridden(source: str, overrides: dict[str, Any]) -> Autoencoder:
     if shapes(changed) != shapes(model):
         raise ShapeError(_changes_shapes(source, overrides))
     changed.load_state_dict(model.state_dict(), strict=True, assign=True)
+    materialise(changed, changed.bound)
     changed.prior_fitted, changed.card = model.prior_fitted, model.card
-    changed.input_range = model.input_range
+    changed.license, changed.input_range = model.license, model.input_range
     return changed.eval()
 
 

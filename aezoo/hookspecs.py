@@ -148,7 +148,8 @@ def aezoo_likelihoods() -> Iterable[Component]:
     Attribute ``param_channels = P``; ``forward(params (B,P,*S))`` gives a torch
     Distribution of batch shape ``(B,)`` and event shape ``(C,*S)`` over x float32;
     its ``mean`` is the reconstruction. Attribute ``range``: what x lies in, [0,1] where it is
-    not given, ``(-1.0, 1.0)`` for audio, None for any.
+    not given, ``(-1.0, 1.0)`` for audio, None for any. Attribute ``density``: False where
+    ``log_prob`` is a score and no log-density of the data; the model then has no bound.
     """
 
 

@@ -34,6 +34,7 @@ class Output:
     distortion: Tensor  # (B,) -log p(x|z), nats per sample
     rate: Tensor | None  # (B,) nats per sample, all levels; None: no likelihood bound
     cond: Tensor | None = None  # the condition that the pass was given
+    density: bool = True  # False: the distortion is a score, and no -log p(x|z) of the data
 
     _x_hat: Tensor | None = field(default=None, init=False, repr=False)
 
@@ -47,7 +48,7 @@ class Output:
     @property
     def elbo(self) -> Tensor | None:
         """(B,) nats per sample, or None where the model has no likelihood bound."""
-        return None if self.rate is None else -(self.distortion + self.rate)
+        return -(self.distortion + self.rate) if self.rate is not None and self.density else None
 
     @property
     def penalty(self) -> Tensor | None:

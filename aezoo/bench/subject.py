@@ -52,8 +52,8 @@ def subject(model: Any, device: torch.device) -> Subject:
     if name.startswith(("hf://", "hf-hub:")):
         return Subject(name, loaded, digest(loaded), "")
     entry = registry.model(name)
-    sha256 = next(file.sha256 for file in entry.files if file.name == WEIGHTS)
-    return Subject(entry.name, loaded, sha256, entry.data)
+    known = [file.sha256 for file in entry.files if file.name == WEIGHTS]
+    return Subject(entry.name, loaded, known[0] if known else digest(loaded), entry.data)
 
 
 def rows_of(subject: Subject, data: str | None, split: str, n: int | None) -> ImageSet:

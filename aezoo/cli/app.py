@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aezoo.cli import bench, card, look, make, publish, quickstart, spec, use
+from aezoo.cli import bench, card, check, look, make, publish, quickstart, spec, use
 from aezoo.errors import AezooError
 
 TRACEBACK = "AEZOO_TRACEBACK"
@@ -62,7 +62,7 @@ def _start(
     pass
 
 
-for group in (quickstart, look, spec, use, bench, make, card, publish):
+for group in (quickstart, look, spec, use, bench, make, card, publish, check):
     group.add_to(app)
 
 

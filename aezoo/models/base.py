@@ -109,12 +109,17 @@ class Autoencoder(nn.Module):
     def capabilities(self) -> ModelCapabilities:
         """What the model can do; what it cannot raises `CapabilityError`."""
         return ModelCapabilities(
-            bound=self.bound_name,
+            bound=self.bound_name if self.has_density else None,
             codes=hasattr(self.bottleneck, "num_codes"),
             sample=self.prior is not None and (self.prior_fitted or not self._prior_must_be_fitted),
             conditional=self.cond is not None or self.prior_cond is not None,
             any_size=all(getattr(p, "any_size", False) for p in (self.encoder, self.decoder)),
         )
+
+    @property
+    def has_density(self) -> bool:
+        """Whether the likelihood is one of the data, or merely a score to compare x and x_hat."""
+        return getattr(self.likelihood, "density", True)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -209,6 +214,7 @@ class Autoencoder(nn.Module):
             distortion=-p.log_prob(x),
             rate=latent.rate,
             cond=cond,
+            density=self.has_density,
         )
 
     def loss(
@@ -231,12 +237,9 @@ class Autoencoder(nn.Module):
         Raises:
             CapabilityError: the family has no likelihood bound.
         """
+        self._check_bound()
         elbo = self(x, cond, generator=generator).elbo
-        if elbo is None:
-            raise CapabilityError(
-                f"{self.spec} has no likelihood bound: a plain autoencoder has no q(z|x) to "
-                "charge for z; take a vae or vqvae, or compare reconstruction errors"
-            )
+        assert elbo is not None
         return elbo
 
     def log_prob(
@@ -395,6 +398,17 @@ class Autoencoder(nn.Module):
             raise ShapeError(
                 f"{self.spec} takes x of shape {sizes}{loose}, not {tuple(x.shape)}; "
                 "create(spec, input=...) builds it for another shape"
+            )
+
+    def _check_bound(self) -> None:
+        if self.capabilities.bound is None:
+            why = (
+                "a plain autoencoder has no q(z|x) to charge for z; take a vae or vqvae"
+                if self.has_density
+                else f"{self.bound.config.likelihood} is no density of the data"
+            )
+            raise CapabilityError(
+                f"{self.spec} has no likelihood bound: {why}, or compare reconstruction errors"
             )
 
     def _check_codes(self) -> None:

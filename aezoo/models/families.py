@@ -61,6 +61,7 @@ class VAE(Autoencoder):
     ) -> Tensor:
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
+        self._check_bound()
         h = self.features(x, cond)
 
         def log_weights() -> Tensor:

@@ -1,0 +1,199 @@
+"""Probabilities over domains so small that all of them can be looked at."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aezoo.errors import ShapeError
+from aezoo.metrics.likelihood import scored
+from aezoo.testing.outcome import NotApplicable, require
+from aezoo.testing.subject import Subject, stir
+
+DRAWS = 20_000
+DEVIATIONS = 6.0  # that chance is allowed
+
+_SIDE = torch.linspace(-12, 12, 385, dtype=torch.float64)  # the grid of a density in the plane
+_LINE = torch.linspace(-20, 21, 400_001, dtype=torch.float64)  # and of one over a single value
+
+
+@dataclass(frozen=True, slots=True)
+class _Small:
+    """A distribution over a domain of which every point is known."""
+
+    name: str
+    points: Tensor  # (N, *event)
+    weight: float  # what a point stands for: 1, or the grid's cell
+    log_prob: Callable[[Tensor], Tensor]  # (N, *event) -> (N,) nats
+    sample: Callable[[int], Tensor] | None  # n -> (n, *event); None: it cannot
+
+
+def probabilities_sum_to_one(subject: Subject) -> None:
+    """The probabilities of all codes, levels or bits sum to one, a density integrates to one.
+
+    Looked at with few positions, so that each outcome can be asked for; a density on a grid.
+
+    Fix: normalise: log_softmax over the K codes at each position, the whole mass between the
+    edges of a level's bin with the outermost ones open, a flow's log-determinant.
+    """
+    for small in _smalls(subject):
+        with torch.no_grad():
+            total = float((small.log_prob(small.points).double().exp() * small.weight).sum())
+        tolerance = 1e-3 if small.weight == 1 else 2e-2
+        require(
+            abs(total - 1) < tolerance,
+            f"{small.name}: {len(small.points)} probabilities sum to {total:.6g}",
+        )
+
+
+def samples_follow_log_prob(subject: Subject) -> None:
+    """What sample draws has the frequencies that log_prob says.
+
+    Draws from a small domain, and compares their mean log-probability with the entropy; over
+    codes also how often each outcome comes, by a chi-square test.
+
+    Fix: draw from the same distribution that log_prob is of, at temperature 1.
+    """
+    looked = False
+    for small in _smalls(subject):
+        if small.sample is None:
+            continue
+        looked = True
+        with torch.no_grad():
+            log_p = small.log_prob(small.points).double()
+            p = log_p.exp() * small.weight
+            drawn = small.sample(DRAWS)
+            nats = -small.log_prob(drawn).double()
+        entropy = float(-(p * log_p.clamp(min=-1e9)).sum())
+        error = float(nats.std()) / math.sqrt(DRAWS)
+        off = abs(float(nats.mean()) - entropy)
+        slack = 1e-3 if small.weight == 1 else 2e-2
+        require(
+            off <= DEVIATIONS * error + slack,
+            f"{small.name}: -log p of {DRAWS} draws is {float(nats.mean()):.4f} nats on average "
+            f"(standard error {error:.4f}), and the entropy is {entropy:.4f}",
+        )
+        if len(p) <= 1000:
+            _chi_square(small, p, drawn)
+    if not looked:
+        raise NotApplicable("its distributions cannot be drawn from")
+
+
+def _chi_square(small: _Small, p: Tensor, drawn: Tensor) -> None:
+    index = torch.cdist(drawn.flatten(1).double(), small.points.flatten(1).double()).argmin(1)
+    counts = torch.bincount(index, minlength=len(p)).double()
+    expected = p * DRAWS
+    rare = expected < 5  # together they are one cell
+    cells = torch.cat([expected[~rare], expected[rare].sum()[None]])
+    found = torch.cat([counts[~rare], counts[rare].sum()[None]])
+    cells, found = cells[cells > 1], found[cells > 1]
+    freedom = len(cells) - 1
+    if freedom < 1:
+        return
+    statistic = float(((found - cells).square() / cells).sum())
+    limit = freedom + DEVIATIONS * math.sqrt(2 * freedom) + DEVIATIONS**2
+    require(
+        statistic <= limit,
+        f"{small.name}: the frequencies of {DRAWS} draws are not those of log_prob: chi-square "
+        f"{statistic:.1f} with {freedom} degrees of freedom",
+    )
+
+
+# -- the small domains
+
+
+def _smalls(subject: Subject) -> Iterator[_Small]:
+    made = (_priors if subject.kind == "prior" else _likelihoods)(subject)
+    first = next(made, None)
+    if first is None:
+        raise NotApplicable("it cannot be made so small that all outcomes can be looked at")
+    return itertools.chain([first], made)
+
+
+def _priors(subject: Subject) -> Iterator[_Small]:
+    for rank, bound in subject.bounds().items():
+        codes = subject.build(bound, device="meta").capabilities.codes
+        shape = {1: (4,), 2: (2, 2), 3: (2, 1, 2)}[rank] if codes else (2, *[1] * rank)
+        k = 3 if codes else None
+        for width in (None, 3) if subject.record.caps.conditional else (None,):
+            try:
+                prior = bound.config.prior.build(shape=shape, num_codes=k, cond_dim=width)
+            except ShapeError:
+                continue  # it wants more places than that
+            yield _prior(prior.eval(), shape, k, width)
+
+
+def _prior(prior: Any, shape: tuple[int, ...], k: int | None, width: int | None) -> _Small:
+    stir(prior, 0.3)
+    cond = None if width is None else torch.randn(1, width)
+    if k is not None:
+        every = itertools.product(range(k), repeat=math.prod(shape))
+        points, weight = torch.tensor(list(every)).reshape(-1, *shape), 1.0
+    else:
+        points = torch.cartesian_prod(_SIDE, _SIDE).float().reshape(-1, *shape)
+        weight = float(_SIDE[1] - _SIDE[0]) ** 2
+
+    def rows(n: int) -> Tensor | None:
+        return None if cond is None else cond.expand(n, -1)
+
+    return _Small(
+        f"over {'codes' if k else 'latents'} {shape}"
+        + (f" of {k} codes" if k else "")
+        + (" with a condition" if width else ""),
+        points,
+        weight,
+        lambda values: prior.log_prob(values, rows(len(values))),
+        lambda n: prior.sample(n, cond=rows(n), generator=torch.Generator().manual_seed(7)),
+    )
+
+
+def _likelihoods(subject: Subject) -> Iterator[_Small]:
+    for rank, bound in subject.bounds().items():
+        low, high = subject.build(bound, device="meta").input_range
+        for shape in ((1, *[1] * (rank - 1), 2), (2, *[1] * rank), (1, *[1] * rank)):
+            try:
+                likelihood = bound.config.likelihood.build(shape=shape)
+            except ShapeError:
+                continue
+            likelihood.eval()
+            stir(likelihood)
+            params = torch.randn(1, likelihood.param_channels, *shape[1:])
+            made = _repeated(likelihood, params, (low, high))
+            over, p = made(1)
+            size = math.prod(shape)
+            if over == "density":
+                if size > 1:
+                    continue
+                values, weight = _LINE, float(_LINE[1] - _LINE[0])
+            else:
+                values, weight = _levels(p, over, low, high), 1.0
+            points = torch.cartesian_prod(*[values] * size).reshape(-1, *shape)
+            yield _Small(
+                f"p(x|z) of x {shape}",
+                points.float(),
+                weight,
+                lambda x, made=made: torch.cat(
+                    [made(len(part))[1].log_prob(part) for part in x.split(1 << 14)]
+                ),
+                lambda n, made=made: made(n)[1].sample(),
+            )
+
+
+def _repeated(likelihood: Any, params: Tensor, given: tuple[float, float]) -> Callable[[int], Any]:
+    """n -> what p(x|z) is over, and p(x|z) for a batch of n that all have these params."""
+    return lambda n: scored(likelihood, likelihood(params.expand(n, *params.shape[1:])), given)
+
+
+def _levels(p: Any, over: str, low: float, high: float) -> Tensor:
+    """The values that one x can have; a plugin's distribution may say them as ``levels``."""
+    own = getattr(p, "levels", None)
+    if isinstance(own, Tensor):
+        return own.double()
+    count = 2 if over == "bits" else 256
+    return torch.linspace(low, high, count, dtype=torch.float64)

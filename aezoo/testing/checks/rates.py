@@ -1,0 +1,72 @@
+"""The rate is what the draws say it is."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.distributions import kl_divergence
+
+from aezoo.testing.outcome import NotApplicable, require
+from aezoo.testing.subject import Subject, batch
+
+DRAWS = 4000
+ERRORS = 5.0  # standard errors that chance is allowed
+
+
+def rate_is_monte_carlo(subject: Subject) -> None:
+    """The rate is the mean of log q(z|x) - log p(z) over the draws of z (a code's: -log p).
+
+    Fix: let q be the distribution that the bottleneck draws z from, its event all of (D,*L);
+    let the prior's distribution() and log_prob be of the same density, in nats summed over
+    all dimensions.
+    """
+    model = subject.build()
+    if model.capabilities.bound is None:
+        raise NotApplicable("a plain autoencoder has no rate")
+    x, cond = batch(model, 3)
+    with torch.no_grad():
+        output = model(x, cond, generator=torch.Generator().manual_seed(1))
+        reads = model.embed_for_prior(cond)
+        latent = output.latents[0]
+        require(
+            output.rate.shape == (3,) and bool(torch.isfinite(output.rate).all()),
+            f"{model.spec}: the rate is {output.rate}",
+        )
+        if latent.codes is not None:
+            cost = -model.prior.log_prob(latent.codes, reads)
+            require(
+                torch.allclose(output.rate, cost, rtol=1e-5),
+                f"{model.spec}: the rate is {output.rate.tolist()}, but -log p(codes) "
+                f"{cost.tolist()}",
+            )
+            return
+        require(latent.q is not None, f"{model.spec}: the latent has no q, so there is no rate")
+        h = model.features(x, cond).repeat_interleave(DRAWS, 0)
+        drawn = model.bottleneck(h, sample=True, generator=torch.Generator().manual_seed(2))
+        if reads is not None:
+            reads = reads.repeat_interleave(DRAWS, 0)
+        log_ratio = drawn.q.log_prob(drawn.z) - model.prior.log_prob(drawn.z, reads)
+        log_ratio = log_ratio.double().reshape(3, DRAWS)
+        p = model.prior.distribution(latent.z)
+        if p is None or not _closed(latent.q, p):
+            single = output.rate.double()  # one draw's: it must be one of that distribution
+            off = (single - log_ratio.mean(1)).abs() / log_ratio.std(1).clamp(min=1e-6)
+            require(off.max() < 8, f"{model.spec}: the rate is {off.max():.1f} deviations off")
+            return
+    mean, error = log_ratio.mean(1), log_ratio.std(1) / math.sqrt(DRAWS)
+    off = (output.rate.double() - mean).abs()
+    require(
+        (off <= ERRORS * error + 1e-4 * mean.abs() + 1e-4).all(),
+        f"{model.spec}: the rate is {[round(r, 4) for r in output.rate.tolist()]} nats, and "
+        f"{[round(m, 4) for m in mean.tolist()]} by {DRAWS} draws "
+        f"(standard errors {[round(e, 4) for e in error.tolist()]})",
+    )
+
+
+def _closed(q: torch.distributions.Distribution, p: torch.distributions.Distribution) -> bool:
+    try:
+        kl_divergence(q, p)
+    except NotImplementedError:
+        return False
+    return True

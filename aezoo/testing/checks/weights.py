@@ -1,0 +1,73 @@
+"""Weights saved and loaded are the same model."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aezoo.hub.load import load_folder
+from aezoo.hub.save import save_pretrained
+from aezoo.testing.outcome import require
+from aezoo.testing.subject import Subject, batch
+
+
+def weights_round_trip(subject: Subject) -> None:
+    """A model saved as safetensors and loaded strictly gives the same outputs bit for bit.
+
+    Fix: keep all that the outputs depend on in parameters and persistent buffers, each a
+    tensor of its own (none a view of another), and nothing in plain attributes.
+    """
+    model = subject.build()
+    _train_once(model)
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(model, folder)
+        loaded = load_folder(Path(folder))
+        before, after = outputs(model), outputs(loaded)
+    for name, value in before.items():
+        require(
+            torch.equal(value, after[name]),
+            f"{name} differs after loading, by up to "
+            f"{(value.double() - after[name].double()).abs().max():.3g}",
+        )
+    kept = model.state_dict()
+    for name, value in loaded.state_dict().items():
+        require(torch.equal(value, kept[name]), f"the tensor {name} is another after loading")
+
+
+def _train_once(model: Any) -> None:
+    """One forward pass in training mode, so that statistics differ from their start."""
+    x, cond = batch(model, 8, seed=3)
+    model.train()
+    with torch.no_grad():
+        model.loss(x, cond)
+    model.eval()
+
+
+def outputs(model: Any, seed: int = 2) -> dict[str, Tensor]:
+    """What a model in eval mode computes of one batch, by name."""
+    x, cond = batch(model)
+    found = {}
+    with torch.no_grad():
+        output = model(x, cond, generator=torch.Generator().manual_seed(seed))
+        found["distortion"] = output.distortion
+        latent = output.latents[0]
+        for name in ("z", "codes", "penalty"):
+            if getattr(latent, name) is not None:
+                found[name] = getattr(latent, name)
+        if output.rate is not None:
+            found["rate"] = output.rate
+        if model.prior is not None:
+            generator = torch.Generator().manual_seed(seed)
+            z = model.prior.sample(2, cond=_prior_cond(model, cond), generator=generator)
+            found["prior's sample"] = z
+            found["prior's log_prob"] = model.prior.log_prob(z, _prior_cond(model, cond))
+    return found
+
+
+def _prior_cond(model: Any, cond: Any) -> Any:
+    embedded = model.embed_for_prior(cond)
+    return None if embedded is None else embedded[:2]
