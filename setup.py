@@ -1,4 +1,4 @@
-"""model_cards/ stands at the top of the repository and becomes part of the package.
+"""model_cards/ and plugins/index.json stand at the top and become parts of the package.
 
 Everything else is in pyproject.toml, which can name packages or find them, but not both.
 """
@@ -6,7 +6,14 @@ Everything else is in pyproject.toml, which can name packages or find them, but 
 from setuptools import find_packages, setup
 
 setup(
-    packages=[*find_packages(include=["aezoo", "aezoo.*"]), "aezoo.model_cards"],
-    package_dir={"aezoo.model_cards": "model_cards"},
-    package_data={"aezoo.model_cards": ["zoo.json", "*/*"]},
+    packages=[
+        *find_packages(include=["aezoo", "aezoo.*"]),
+        "aezoo.model_cards",
+        "aezoo.plugin_index",
+    ],
+    package_dir={"aezoo.model_cards": "model_cards", "aezoo.plugin_index": "plugins"},
+    package_data={
+        "aezoo.model_cards": ["zoo.json", "*/*"],
+        "aezoo.plugin_index": ["index.json"],
+    },
 )

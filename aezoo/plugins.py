@@ -317,7 +317,13 @@ def _names(claims: tuple[Claim, ...] | tuple[PluginStatus, ...]) -> str:
 
 
 def _missing(namespace: str) -> str:
+    from aezoo import known
+
+    start = f"no installed plugin has the namespace {namespace!r}"
+    if plugin := known.of(namespace):
+        return f"{start}; install it: pip install {plugin.distribution} ({plugin.summary})"
+    names = [*namespaces(), *(plugin.namespace for plugin in known.known())]
     return (
-        f"no installed plugin has the namespace {namespace!r}{suggest(namespace, namespaces())}; "
-        "`aezoo plugins` shows what is installed"
+        f"{start}{suggest(namespace, names)}; `aezoo plugins` shows what is installed, "
+        "`aezoo plugins search` what there is"
     )

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from aezoo import inventory, plugins
+from aezoo import inventory, known, plugins
 from aezoo.errors import (
     PluginLoadError,
     PluginMissingError,
@@ -182,6 +182,8 @@ def model(name: str) -> ModelEntry:
     try:
         entries = _records("model", namespace)
     except PluginMissingError as error:
+        if known.of(namespace):
+            raise
         raise PluginMissingError(f"{error}; a repository of the Hub is hf://{name}") from None
     for entry in entries:
         if entry.name == name:

@@ -21,7 +21,10 @@ PANEL = "Look"
 def add_to(app: typer.Typer) -> None:
     app.command("list", rich_help_panel=PANEL)(list_)
     app.command(rich_help_panel=PANEL)(info)
-    app.command(rich_help_panel=PANEL)(plugins)
+    group = typer.Typer(invoke_without_command=True, add_help_option=True)
+    group.callback()(plugins)
+    group.command()(search)
+    app.add_typer(group, name="plugins", rich_help_panel=PANEL)
 
 
 def list_(
@@ -82,8 +85,10 @@ def info(
         _print_component(_component_facts(registered))
 
 
-def plugins(json: Json = False) -> None:
-    """The installed plugins, and what became of each."""
+def plugins(ctx: typer.Context, json: Json = False) -> None:
+    """The installed plugins, and what became of each; `search` looks among all that are known."""
+    if ctx.invoked_subcommand is not None:
+        return None
     from aezoo import inventory
 
     statuses = inventory.statuses()
@@ -103,6 +108,32 @@ def plugins(json: Json = False) -> None:
             console.say(f"  {line}")
         for line in status.traceback.splitlines():
             console.say(f"    {line}")
+
+
+def search(
+    text: Annotated[
+        str, typer.Argument(help="Words that occur in its name, kinds or summary.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """The known plugins, installed or not: what each has, and what to install for it."""
+    from aezoo import known
+    from aezoo import plugins as loader
+
+    found, here = known.search(text), loader.namespaces()
+    if json:
+        rows = [{**dataclasses.asdict(p), "installed": p.namespace in here} for p in found]
+        return console.as_json(rows)
+    if not found:
+        return console.note(f"no known plugin matches {text!r}; `aezoo plugins search` shows all")
+    for i, plugin in enumerate(found):
+        if i:
+            console.say()
+        console.say(f"{console.heading(plugin.namespace)}  {plugin.summary}")
+        state = "installed" if plugin.namespace in here else f"pip install {plugin.distribution}"
+        rows = [("kinds", ", ".join(plugin.kinds)), ("install", state), ("page", plugin.homepage)]
+        console.pairs([(f"  {name}", value) for name, value in rows])
+    return None
 
 
 # -- facts, as `--json` prints them

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from aezoo import registry
+from aezoo import known, registry
 from aezoo.errors import (
     ChecksumError,
     IncompatibleWeightsError,
@@ -97,8 +97,7 @@ def check_components(components: tuple[ComponentRecord, ...], where: str) -> Non
         except PluginMissingError as error:
             raise PluginMissingError(
                 f"{where} needs the {saved.kind} {saved.name!r}, and no plugin {namespace!r} is "
-                f"installed or allowed; install it: pip install "
-                f"{saved.distribution}=={saved.distribution_version}"
+                f"installed or allowed; {_what_to_install(saved, namespace)}"
             ) from error
         except SpecError as error:
             raise IncompatibleWeightsError(
@@ -120,6 +119,23 @@ def check_components(components: tuple[ComponentRecord, ...], where: str) -> Non
                 "Install the old one: pip install "
                 f"{saved.distribution}=={saved.distribution_version}"
             )
+
+
+def _what_to_install(saved: ComponentRecord, namespace: str | None) -> str:
+    """A config.json may come from anybody: what only it names is said to be its word alone."""
+    wanted = f"{saved.distribution}=={saved.distribution_version}"
+    plugin = known.of(namespace or "")
+    if plugin is None:
+        return (
+            f"install it: pip install {wanted} (so says {CONFIG}; look at who publishes it, for "
+            "aezoo's own index does not know it)"
+        )
+    if plugin.distribution == saved.distribution:
+        return f"install it: pip install {wanted}"
+    return (
+        f"{plugin.distribution} has this namespace, but {CONFIG} names {wanted}; look at who "
+        "publishes that before you install it"
+    )
 
 
 @contextlib.contextmanager
