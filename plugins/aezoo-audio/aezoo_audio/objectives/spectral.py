@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from aezoo.latents import Losses, Output
 from aezoo_audio.configs import SpectralConfig
 
-FLOOR = 1e-3  # amplitude below which nothing is told apart: -60 dB
+DEPTH = 1e-2  # of a recording's loudest magnitude: 40 dB below it nothing is told apart
+QUIETEST = 1e-4  # amplitude that a silent recording is taken to be as loud as
 
 
 class SpectralObjective:
@@ -47,9 +48,10 @@ class SpectralObjective:
 
 def _distance(x: Tensor, y: Tensor, window: int) -> Tensor:
     a, b = magnitudes(x, window).flatten(1), magnitudes(y, window).flatten(1)
-    logs = ((a + FLOOR).log() - (b + FLOOR).log()).abs().mean(1)
-    # FLOOR keeps silence apart from nothing, and the root's slope finite.
-    apart = ((a - b).square().sum(1) + FLOOR**2).sqrt() / (a.square().sum(1) + FLOOR**2).sqrt()
+    floor = DEPTH * a.amax(1, keepdim=True).clamp(min=QUIETEST)
+    logs = ((a + floor).log() - (b + floor).log()).abs().mean(1)
+    least = floor[:, 0].square()  # keeps the root's slope finite
+    apart = ((a - b).square().sum(1) + least).sqrt() / (a.square().sum(1) + least).sqrt()
     return logs + apart
 
 
