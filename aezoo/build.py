@@ -9,7 +9,7 @@ import torch
 
 from aezoo.errors import ShapeError
 from aezoo.models.base import Autoencoder, Parts
-from aezoo.resolve import Bound, override, resolve
+from aezoo.resolve import Bound, override, resolve, walk
 from aezoo.spec import Spec
 
 
@@ -33,6 +33,8 @@ def build(
     bound = resolve(spec)
     if input is not None:
         bound = override(bound, {"input": tuple(input)})
+    for part in walk(bound):
+        part.entry.load()  # tensors that a module makes when it is imported are not of this device
     with torch.device(device) if device is not None else nullcontext():
         return _assemble(bound)
 
