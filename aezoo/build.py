@@ -49,8 +49,12 @@ def _assemble(bound: Bound) -> Autoencoder:
     extra = cond.dim if cond is not None else 0
 
     encoder = _fit(config.encoder, None, in_shape=(channels + extra, *size))
+    if isinstance(encoder.out_shape[0], tuple):
+        _check_levels(config.bottleneck, config.encoder)
     bottleneck = _fit(config.bottleneck, config.encoder, in_shape=encoder.out_shape)
     likelihood = _fit(config.likelihood, None, shape=shape)
+    if isinstance(getattr(bottleneck, "num_codes", None), tuple) and config.prior is not None:
+        _check_levels(config.prior, config.bottleneck)
     latent, *place = bottleneck.out_shape
     decoder = _fit(
         config.decoder,
@@ -61,13 +65,12 @@ def _assemble(bound: Bound) -> Autoencoder:
     prior = None
     if config.prior is not None:
         codes = getattr(bottleneck, "num_codes", None)
+        code_shape = getattr(bottleneck, "code_shape", tuple(place))
         reader = prior_cond if prior_cond is not None else cond
         prior = _fit(
             config.prior,
             config.bottleneck,
-            shape=getattr(bottleneck, "code_shape", tuple(place))
-            if codes
-            else bottleneck.out_shape,
+            shape=code_shape if codes else bottleneck.out_shape,
             num_codes=codes,
             cond_dim=reader.dim if reader is not None else None,
         )
@@ -94,6 +97,15 @@ def _fit(part: Bound, before: Bound | None, **context: Any) -> Any:
     except ShapeError as error:
         place = f"{part} does not fit behind {before}: " if before is not None else f"{part}: "
         raise ShapeError(place + str(error)) from error
+
+
+def _check_levels(part: Bound, before: Bound) -> None:
+    """A part that serves several levels says so by ``several_levels = True`` in its class."""
+    if not getattr(part.entry.load(), "several_levels", False):
+        raise ShapeError(
+            f"{part} serves one level and stands behind {before}; give {part.entry.kind}s for "
+            "all levels: levels(...)"
+        )
 
 
 def _check_ranks(bound: Bound, rank: int) -> None:

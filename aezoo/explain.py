@@ -9,7 +9,7 @@ from typing import Any
 from aezoo.resolve import Bound, display, resolve, resolved
 from aezoo.spec import Spec, slug, spec_hash
 
-Shape = tuple[int, ...]
+Shape = tuple  # of ints; of such tuples where there are several levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Part:
     summary: str
     reads: Shape | None  # None where a part reads no tensor of the model's
     gives: Shape | None
-    codes: int | None  # K, where the part works on codes
+    codes: int | tuple[int, ...] | None  # K, of each level, where the part works on codes
     parameters: int  # trained by gradients
     bytes: int  # of everything that is saved, codebooks and statistics too
 
@@ -93,7 +93,9 @@ def _part(role: str, part: Bound, model: Any) -> Part:
     )
 
 
-def _shapes(role: str, model: Any) -> tuple[Shape | None, Shape | None, int | None]:
+def _shapes(
+    role: str, model: Any
+) -> tuple[Shape | None, Shape | None, int | tuple[int, ...] | None]:
     """(reads, gives, K) of the part in this role."""
     codes = getattr(model.bottleneck, "num_codes", None)
     if role in ("encoder", "decoder"):

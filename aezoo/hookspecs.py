@@ -130,9 +130,9 @@ def aezoo_quantizers() -> Iterable[Component]:
 def aezoo_priors() -> Iterable[Component]:
     """Distributions over latents or codes: ``T(config, shape, num_codes, cond_dim)``.
 
-    Over codes ``shape = (*L,)``, or the quantizer's ``code_shape``, and ``num_codes = K``; over continuous latents
-    ``shape = (D,*L)`` and ``num_codes = None``. ``cond_dim`` is the width E of the
-    condition's embedding, or None.
+    Over codes ``shape = (*L,)``, or the quantizer's ``code_shape``, and ``num_codes = K``; over
+    continuous latents ``shape = (D,*L)`` and ``num_codes = None``. ``cond_dim`` is the width E
+    of the condition's embedding, or None.
 
     ``log_prob(z_or_codes, cond=None) -> (B,)`` in nats;
     ``sample(n, *, shape=None, cond=None, generator=None, temperature=1.0) -> (n,*shape)``;

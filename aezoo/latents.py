@@ -7,10 +7,20 @@ spatial axes of the latents (none for a vector), K number of codes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
+
+#: Codes of one quantizer (B, *L), or (B, q, *L) with q codes a place, int64; or a tuple of
+#: them, one a level, the largest map first.
+Codes = Tensor | tuple[Tensor, ...]
+
+
+def levels(codes: Any) -> tuple[Any, ...]:
+    """What there is of every level: codes of one level alone become a tuple of one."""
+    return codes if isinstance(codes, tuple) else (codes,)
 
 
 @dataclass(slots=True)
@@ -19,10 +29,11 @@ class Latent:
 
     z: Tensor  # (B, D, *L), what the decoder reads
     q: Distribution | None = None  # q(z|x) with event shape (D, *L); None for a point
-    codes: Tensor | None = None  # (B, *L) or (B, q, *L) int64 in [0, K); quantizers only
+    codes: Any = None  # `Codes` in [0, K); quantizers only
     rate: Tensor | None = None  # (B,) nats per sample; part of the ELBO; set by the family
     penalty: Tensor | None = None  # (B,) commitment, entropy, sparsity: never in the ELBO
     metrics: dict[str, Tensor] = field(default_factory=dict)  # scalars, detached
+    levels: tuple[Latent, ...] = ()  # of a hierarchy: each level's own, the largest map first
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ a spec may write there:
     X | None                    also ``none``
     field(...) = slot("prior")  a nested component of that kind
     field(...) = rest()         all remaining positional values: ``mlp(256,64)``
+    field(...) = rest("prior")  the same, each a nested component of that kind
 
 A config checks its own values in ``__post_init__`` and raises ValueError; the spec's error
 then shows the place.
@@ -49,9 +50,15 @@ def slot(*kinds: str, default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"kinds": kinds})
 
 
-def rest(default: Any = dataclasses.MISSING) -> Any:
-    """A ``tuple`` config field that takes all remaining positional values of a call."""
-    return dataclasses.field(default=default, metadata={"rest": True})
+def rest(*kinds: str, default: Any = dataclasses.MISSING) -> Any:
+    """A ``tuple`` config field that takes all remaining positional values of a call.
+
+    With ``kinds``, these are components of one of these kinds: ``levels(res(128),res(128))``.
+    """
+    metadata: dict[str, Any] = {"rest": True}
+    return dataclasses.field(
+        default=default, metadata=metadata | ({"kinds": kinds} if kinds else {})
+    )
 
 
 @dataclass(frozen=True, slots=True)

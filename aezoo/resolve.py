@@ -61,7 +61,7 @@ def bind(spec: Spec, kinds: tuple[str, ...]) -> Bound:
             continue
         if field.default is dataclasses.MISSING:
             raise SpecError(f"{entry.qualified} needs the argument {field.name!r}", spec.span)
-        if "kinds" in field.metadata and field.default is not None:
+        if "kinds" in field.metadata and isinstance(field.default, str):
             values[field.name] = bind(parse(field.default), field.metadata["kinds"])
     try:
         return Bound(entry, config_type(**values))
@@ -120,8 +120,9 @@ def walk(bound: Bound) -> typing.Iterator[Bound]:
     yield bound
     for field in dataclasses.fields(bound.config):
         value = getattr(bound.config, field.name)
-        if isinstance(value, Bound):
-            yield from walk(value)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Bound):
+                yield from walk(part)
 
 
 # -- arguments
@@ -167,27 +168,31 @@ def _value(spec: Spec, entry: Registered, name: str, item: int | str, raw: Value
     """One value, checked against its field."""
     field = {f.name: f for f in dataclasses.fields(entry.component.config)}[name]
     span = spec.span_of(item)
-    if "kinds" in field.metadata:
+    kinds: tuple[str, ...] = field.metadata.get("kinds", ())
+    if kinds:
         if raw is None and field.default is None:
             return None
-        if not isinstance(raw, Spec):
-            raise SpecError(
-                f"{entry.qualified}: {name!r} takes {_a(' or '.join(field.metadata['kinds']))}, "
-                f"found {format_value(raw)}",
-                span,
+        if "rest" in field.metadata:
+            if not isinstance(raw, tuple):
+                raise SpecError(f"{entry.qualified}: {name!r} takes a tuple of {kinds[0]}s", span)
+            what = f"{entry.qualified}: each of {name!r} is"
+            spans = (
+                spec.span_of(item + i) if isinstance(item, int) else span for i in range(len(raw))
             )
-        if raw.name == "levels":
-            raise SpecError(
-                f"this version of aezoo builds models of one level; give {name!r} one "
-                f"{' or '.join(field.metadata['kinds'])}",
-                span,
-            )
-        return bind(raw, field.metadata["kinds"])
+            return tuple(_part(v, kinds, what, s) for v, s in zip(raw, spans, strict=True))
+        return _part(raw, kinds, f"{entry.qualified}: {name!r} takes", span)
     hint = _hints(entry.component.config)[name]
     if "rest" in field.metadata and isinstance(item, int) and isinstance(raw, tuple):
         element, what = typing.get_args(hint)[0], f"{entry.qualified}: each of {name!r} is"
         return tuple(_checked(v, element, what, spec.span_of(item + i)) for i, v in enumerate(raw))
     return _checked(raw, hint, f"{entry.qualified}: {name!r} takes", span)
+
+
+def _part(raw: Value, kinds: tuple[str, ...], what: str, span: Span | None) -> Bound:
+    if not isinstance(raw, Spec):
+        found = format_value(raw)
+        raise SpecError(f"{what} {_a(' or '.join(kinds))}, found {found}", span)
+    return bind(raw, kinds)
 
 
 def _checked(raw: Value, hint: Any, what: str, span: Span | None) -> Any:
@@ -295,12 +300,14 @@ def _take_positional(
 
 def _default(field: dataclasses.Field[Any]) -> Value:
     """A field's default in display form."""
-    if "kinds" in field.metadata and field.default is not None:
+    if "kinds" in field.metadata and isinstance(field.default, str):
         return display(bind(parse(str(field.default)), field.metadata["kinds"]))
     return _unbind(field.default, display)
 
 
 def _override_one(bound: Bound, path: list[str], value: Value, whole: str) -> Bound:
+    if path[0].isdecimal():
+        return _override_numbered(bound, path, value, whole)
     names = [f.name for f in dataclasses.fields(bound.config)]
     name = path[0] if path[0] in names else _SLOT_ALIASES.get(path[0], path[0])
     if name not in names:
@@ -321,3 +328,22 @@ def _override_one(bound: Bound, path: list[str], value: Value, whole: str) -> Bo
     except ValueError as error:
         message = f"{bound.entry.qualified}: {error}, in the override of {whole!r}"
         raise SpecError(message) from error
+
+
+def _override_numbered(bound: Bound, path: list[str], value: Value, whole: str) -> Bound:
+    """``quantizer.0.codes``: the first of the parts that ``levels(...)`` is made of."""
+    fields = dataclasses.fields(bound.config)
+    several = [f for f in fields if {"rest", "kinds"} <= f.metadata.keys()]
+    parts: tuple[Bound, ...] = getattr(bound.config, several[0].name) if several else ()
+    at = int(path[0])
+    if at >= len(parts):
+        raise SpecError(
+            f"cannot override {whole!r}: {bound.entry.qualified} has {len(parts)} numbered parts, "
+            "counted from 0"
+        )
+    if len(path) > 1:
+        part = _override_one(parts[at], path[1:], value, whole)
+    else:
+        part = _part(value, several[0].metadata["kinds"], f"{whole!r} takes", None)
+    changed = {several[0].name: (*parts[:at], part, *parts[at + 1 :])}
+    return Bound(bound.entry, dataclasses.replace(bound.config, **changed))

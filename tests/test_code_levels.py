@@ -72,7 +72,7 @@ def test_codes_have_an_axis_of_levels_in_every_rank(size):
     codes = model.encode_codes(x)
     places = tuple(n // 4 for n in size)
     assert codes.shape == (2, *model.code_shape) == (2, 3, *places)
-    assert model.code_levels == 3
+    assert model.codebooks == ((16, 3),)
     torch.testing.assert_close(model.decode_codes(codes), model.reconstruct(x))
     assert model.sample(2).shape == (2, 1, *size)
 
@@ -103,7 +103,7 @@ def test_explain_shows_the_codes_of_the_prior():
 
 def test_a_code_of_one_level_is_not_that_of_another():
     codes = torch.tensor([[[0, 0], [1, 1]], [[0, 0], [1, 0]]])  # (B=2, q=2, L=2)
-    assert count_codes(codes, 3, levels=2).tolist() == [4, 0, 0, 1, 3, 0]
+    assert count_codes(codes, 3, q=2).tolist() == [4, 0, 0, 1, 3, 0]
     assert count_codes(codes, 3).tolist() == [5, 3, 0]
 
 
@@ -120,7 +120,7 @@ def test_bench_and_validation_count_level_by_level():
     assert figures["dead-codes"].value == unused
     assert figures["usage"].value == pytest.approx(1 - unused / 48)
     assert figures["perplexity"].value == pytest.approx(even)
-    assert "of 16 in each of 3 levels" in figures["perplexity"].protocol
+    assert "of 16 for each of 3 a place" in figures["perplexity"].protocol
 
     stage = Stage(steps=1, batch=8)
     found = ModelTask(model, split, split, stage, 0, Ranks()).validate()

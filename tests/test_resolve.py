@@ -135,8 +135,10 @@ def test_values_have_the_annotated_types():
 def random_bound(rng: random.Random) -> Bound:
     """A random value for every argument of randomly chosen components."""
 
-    def part(kind: str) -> Bound:
-        entry = rng.choice([c for c in registry.components(kind) if not c.namespace])
+    def part(kind: str, *, inside: bool = False) -> Bound:
+        known = [c for c in registry.components(kind) if not c.namespace]
+        # levels(levels(levels(...))) would be longer than a spec may be.
+        entry = rng.choice([c for c in known if not (inside and c.qualified == "levels")])
         return Bound(entry, entry.component.config(**arguments(entry)))
 
     def arguments(entry: Registered) -> dict[str, Any]:
@@ -146,6 +148,9 @@ def random_bound(rng: random.Random) -> Bound:
         return chosen
 
     def value(name: str, field: Any) -> Any:
+        if {"kinds", "rest"} <= field.metadata.keys():
+            kind = field.metadata["kinds"][0]
+            return tuple(part(kind, inside=True) for _ in range(rng.randint(2, 3)))
         if "kinds" in field.metadata:
             optional = field.default is None and rng.random() < 0.5
             return None if optional else part(rng.choice(field.metadata["kinds"]))
@@ -166,10 +171,13 @@ def random_bound(rng: random.Random) -> Bound:
             case "estimator":
                 return rng.choice(["straight_through", "rotation"])
             case "sigma" | "scale":
-                return rng.choice(["learned", "pixel", rng.uniform(0.01, 2)])
+                number = rng.uniform(0.01, 2)
+                return number if field.type == "float" else rng.choice(["learned", "pixel", number])
             case "beta" | "revive":
                 return rng.choice([0.0, 1e-7, rng.random(), 1e20])
-            case "decay" | "dropout":
+            case "low" | "high":
+                return {"low": -rng.random(), "high": 1 + rng.random()}[field.name]
+            case "decay" | "dropout" | "share":
                 return rng.random()
             case "kernel":
                 return rng.choice([3, 5, 7])
@@ -430,10 +438,40 @@ def test_bad_override(changes, message):
     assert message in caught.value.message
 
 
-def test_several_levels_are_refused_by_name() -> None:
-    text = "vqvae(levels(res(8),res(8)),vq(8,4),unres(8))"
-    with pytest.raises(SpecError, match="models of one level; give 'encoder' one encoder") as found:
+LEVELS = "vqvae(levels(res(8),res(8)),levels(vq(8,4),vq(9,5)),unres(8),input=(1,8,8))"
+
+
+def test_parts_of_parts_bind_print_and_are_found():
+    bound = resolve(LEVELS)
+    assert str(display(bound)) == LEVELS
+    assert resolve(str(resolved(bound))) == bound
+    inside = [part.entry.qualified for part in walk(bound)]
+    assert inside[:7] == ["vqvae", "levels", "res", "res", "levels", "vq", "vq"]
+    by_keyword = LEVELS.replace("levels(vq(8,4),vq(9,5))", "levels(parts=(vq(8,4),vq(9,5)))")
+    assert resolve(by_keyword) == bound
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "under"),
+    [
+        (LEVELS.replace("vq(9,5)", "7"), "each of 'parts' is a quantizer, found 7", "7"),
+        (LEVELS.replace("vq(9,5)", "point(3)"), "point", "point"),
+        (LEVELS.replace(",vq(9,5)", ""), "at least two parts", "levels(vq(8,4))"),
+    ],
+)
+def test_a_wrong_part_of_a_part_is_shown(text, message, under):
+    with pytest.raises(SpecError, match=message) as found:
         resolve(text)
     span = found.value.span
     assert span is not None
-    assert text[span.start : span.end] == "levels(res(8),res(8))"
+    assert text[span.start : span.end] == under
+
+
+def test_numbered_parts_can_be_overridden():
+    bound = override(resolve(LEVELS), {"quantizer.1.codes": 64, "encoder.0": "res(16)"})
+    assert "levels(vq(8,4),vq(64,5))" in str(bound)
+    assert "levels(res(16),res(8))" in str(bound)
+    with pytest.raises(SpecError, match="2 numbered parts, counted from 0"):
+        override(resolve(LEVELS), {"quantizer.2.codes": 64})
+    with pytest.raises(SpecError, match="takes a quantizer, found 5"):
+        override(resolve(LEVELS), {"quantizer.0": 5})

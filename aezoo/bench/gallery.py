@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from aezoo.components.quantizers.nearest import count_codes
 from aezoo.metrics.base import Batch, Metric, Run
 from aezoo.records import Figure
 
@@ -42,9 +41,7 @@ class Gallery(Metric):
             self.keep("x_hat", batch.rows[:SHOWN], batch.x_hat[:SHOWN])
         codes = batch.latent.codes
         if codes is not None:
-            model = batch.model
-            counts = count_codes(codes, model.bottleneck.num_codes, model.code_levels)
-            self.accumulate("codes", counts)
+            self.accumulate("codes", torch.cat(batch.model.count_codes(codes)))
 
     @torch.no_grad()
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:

@@ -295,7 +295,10 @@ def _check_model(model: Any, source: str) -> None:
     for able, what in (
         (can.any_size, "take pictures of any size"),
         (can.codes, "give codes"),
-        (len(model.code_shape) == 2, "be shown with one code a place"),
+        (
+            len(model.codebooks) == 1 and len(model.code_shape) == 2,
+            "be shown with one code a place",
+        ),
         (can.sample, "draw samples"),
     ):
         if not able:

@@ -60,7 +60,10 @@ def _print(e: Explanation) -> None:
 
 
 def _flow(part: Part) -> str:
-    codes = f" of {part.codes} codes" if part.codes else ""
+    codes = ""
+    if part.codes:
+        counts = part.codes if isinstance(part.codes, tuple) else (part.codes,)
+        codes = f" of {' and '.join(map(str, counts))} codes"
     if part.gives is None:
         return ""
     if part.reads is None:
@@ -68,5 +71,7 @@ def _flow(part: Part) -> str:
     return f"{_shape(part.reads)} -> {_shape(part.gives)}{codes}"
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def _shape(shape: tuple) -> str:
+    if shape and isinstance(shape[0], tuple):  # of several levels
+        return " + ".join(map(_shape, shape))
     return f"({','.join(map(str, shape))})"

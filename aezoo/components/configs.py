@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from aezoo.records import rest, slot
 
@@ -23,6 +23,11 @@ def _at_least(lowest: int | float, **values: int | float | None) -> None:
 def _widths(widths: tuple[int, ...], least: int = 1) -> None:
     if len(widths) < least or any(w < 1 for w in widths):
         raise ValueError(f"needs at least {least} width(s), each at least 1")
+
+
+def _several(parts: tuple[Any, ...]) -> None:
+    if len(parts) < 2:
+        raise ValueError(f"takes at least two parts, one a level, not {len(parts)}")
 
 
 # -- families
@@ -135,6 +140,14 @@ class UnRes:
 
 
 @dataclass(frozen=True, slots=True)
+class EncoderLevels:
+    parts: tuple[Any, ...] = rest("encoder")  # each reads the one before; the largest map first
+
+    def __post_init__(self) -> None:
+        _several(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Timm:
     name: str  # as in timm.list_models()
     stage: int = -1  # which of its feature maps
@@ -187,6 +200,16 @@ class FSQ:
             raise ValueError("needs at least one level count, each from 2 to 1000")
         if math.prod(self.levels) > 1 << 24:
             raise ValueError(f"makes {math.prod(self.levels):,} codes; at most 2^24 are counted")
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizerLevels:
+    parts: tuple[Any, ...] = rest("quantizer")  # the largest map first
+    depth: int = 2  # residual blocks between a level and the one below
+
+    def __post_init__(self) -> None:
+        _several(self.parts)
+        _at_least(0, depth=self.depth)
 
 
 # -- conditions and objectives

@@ -15,6 +15,14 @@ _VQVAE = (
     "van den Oord, Vinyals, Kavukcuoglu, Neural Discrete Representation Learning, 2017, "
     "arXiv:1711.00937"
 )
+_VQVAE_2 = (
+    "Razavi, van den Oord, Vinyals, Generating Diverse High-Fidelity Images with VQ-VAE-2, 2019, "
+    "arXiv:1906.00446"
+)
+_LEVELS = (
+    "vqvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),levels(vq(4,3),vq(5,2)),"
+    "unres(8,depth=1),input=(1,8,8))"
+)
 _VAE = "Kingma, Welling, Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114"
 
 
@@ -82,6 +90,14 @@ def aezoo_encoders() -> Iterator[Component]:
         paper="Wightman, PyTorch Image Models, 2019, doi:10.5281/zenodo.4414861",
         caps=Capabilities(ranks=(2,)),
         example="timm(resnet10t,stage=1)",
+    )
+    yield Component(
+        "levels",
+        config=configs.EncoderLevels,
+        target="aezoo.components.encoders.levels:LevelsEncoder",
+        summary="encoders one behind the other, for codes of several levels",
+        paper=_VQVAE_2,
+        example=_LEVELS,
     )
 
 
@@ -152,6 +168,15 @@ def aezoo_quantizers() -> Iterator[Component]:
         ),
         caps=Capabilities(discrete=True),
         example="fsq(3,4)",
+    )
+    yield Component(
+        "levels",
+        config=configs.QuantizerLevels,
+        target="aezoo.components.quantizers.levels:LevelsQuantizer",
+        summary="a quantizer a level; the smaller maps condition the larger",
+        paper=_VQVAE_2,
+        caps=Capabilities(discrete=True),
+        example=_LEVELS,
     )
 
 

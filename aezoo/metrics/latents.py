@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
-from aezoo.components.quantizers.nearest import count_codes, perplexity, usage
+from aezoo.components.quantizers.nearest import perplexity, usage
 from aezoo.metrics.base import Batch, Metric, Run, wide
 from aezoo.records import Figure
 
@@ -70,15 +70,15 @@ def mutual_information(mean: Tensor, scale: Tensor, z: Tensor) -> float:
     return float((own - torch.cat(log_q)).mean())
 
 
-def code_figures(counts: Tensor, levels: int = 1) -> dict[str, float]:
-    """usage, dead codes and perplexity exp(H) of the total ``counts`` (levels * K,) of all codes.
+def code_figures(counts: Tensor, q: int = 1) -> dict[str, float]:
+    """usage, dead codes and perplexity exp(H) of the total ``counts`` (q * K,) of all codes.
 
-    All levels count alike, so H of their codes together is log(levels) more than the mean of H.
+    The q codes of a place count alike, so H of all together is log(q) more than the mean of H.
     """
     return {
         "usage": float(usage(counts)),
         "dead-codes": float((counts == 0).sum()),
-        "perplexity": float(perplexity(counts)) / levels,
+        "perplexity": float(perplexity(counts)) / q,
     }
 
 
@@ -180,19 +180,19 @@ class Codes(Metric):
 
     def update(self, batch: Batch) -> None:
         assert batch.latent is not None
-        assert batch.latent.codes is not None
-        model = batch.model
-        counts = count_codes(batch.latent.codes, model.bottleneck.num_codes, model.code_levels)
-        self.accumulate("counts", counts)
+        for level, counts in enumerate(batch.model.count_codes(batch.latent.codes), 1):
+            self.accumulate(f"counts/{level}", counts)
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
-        counts = sums["counts"]
-        levels = self.run.model.code_levels
-        text = f"codes of all images counted together, of {len(counts) // levels}"
-        if levels > 1:
-            text += f" in each of {levels} levels; perplexity is exp of their mean entropy"
+        """Of each level; level 1 is the largest map."""
         better = {"usage": True, "dead-codes": False, "perplexity": True}
-        return [
-            self.figure(name, value, text, higher_is_better=better[name])
-            for name, value in code_figures(counts, levels).items()
-        ]
+        books, found = self.run.model.codebooks, []
+        for level, (k, q) in enumerate(books, 1):
+            text = f"codes of all images counted together, of {k}"
+            if q > 1:
+                text += f" for each of {q} a place; perplexity is exp of their mean entropy"
+            suffix = f"-level-{level}" if len(books) > 1 else ""
+            for name, value in code_figures(sums[f"counts/{level}"], q).items():
+                figure = self.figure(name + suffix, value, text, higher_is_better=better[name])
+                found.append(figure)
+        return found

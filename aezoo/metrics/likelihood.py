@@ -220,4 +220,5 @@ class Likelihood(Metric):
 def _code_protocol(model: Any) -> str:
     if model.capabilities.sample and any(True for _ in model.prior.parameters()):
         return f"codes under the fitted {model.bound.config.prior.entry.component.name}"
-    return f"codes under a uniform prior, log2 {model.bottleneck.num_codes} bits each"
+    counts = " and ".join(f"log2 {k}" for k, _ in model.codebooks)
+    return f"codes under a uniform prior, {counts} bits each"

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from aezoo.components.nd import crop
+from aezoo.components.quantizers.nearest import count_codes
 from aezoo.errors import CapabilityError, ShapeError
-from aezoo.latents import Latent, Losses, Output, point
+from aezoo.latents import Latent, Losses, Output, levels, point
 from aezoo.records import ModelCapabilities
 from aezoo.resolve import Bound, display, resolved
 from aezoo.spec import Spec
@@ -61,6 +62,8 @@ class Autoencoder(nn.Module):
     prior: Any
     cond: Any
     prior_cond: Any
+    corruption: Any
+    objective: Any
 
     def __init__(self, parts: Parts):
         super().__init__()
@@ -127,14 +130,30 @@ class Autoencoder(nn.Module):
         return self.bottleneck.out_shape
 
     @property
-    def code_shape(self) -> tuple[int, ...]:
-        """(*L), or (q, *L) of a quantizer with q codes a place, for inputs of ``input_shape``."""
+    def code_shape(self) -> tuple:
+        """(*L), or (q, *L) of a quantizer with q codes a place, for inputs of ``input_shape``.
+
+        With several levels a tuple of these, the largest map first.
+        """
         return tuple(getattr(self.bottleneck, "code_shape", self.latent_shape[1:]))
 
     @property
-    def code_levels(self) -> int:
-        """q, the codes of one place; 1 of most quantizers."""
-        return math.prod(self.code_shape[: len(self.code_shape) - len(self.latent_shape) + 1])
+    def codebooks(self) -> tuple[tuple[int, int], ...]:
+        """(K, q) of each level: K codes, and q of them a place; () without codes."""
+        if not self.capabilities.codes:
+            return ()
+        several = isinstance(self.bottleneck.num_codes, tuple)
+        shapes = self.code_shape if several else (self.code_shape,)
+        rank = len(self.latent_shape) - 1
+        return tuple(
+            (k, math.prod(shape[: len(shape) - rank]))
+            for k, shape in zip(levels(self.bottleneck.num_codes), shapes, strict=True)
+        )
+
+    def count_codes(self, codes: Any) -> tuple[Tensor, ...]:
+        """How often each code occurs: (q * K,) int64 of each level. Nothing waits for a GPU."""
+        books = zip(levels(codes), self.codebooks, strict=True)
+        return tuple(count_codes(level, k, q) for level, (k, q) in books)
 
     @property
     def _prior_must_be_fitted(self) -> bool:
@@ -210,7 +229,7 @@ class Autoencoder(nn.Module):
         latent.rate = self.rate(latent, cond)
         return Output(
             p=p,
-            latents=(latent,),
+            latents=latent.levels or (latent,),
             distortion=-p.log_prob(x),
             rate=latent.rate,
             cond=cond,
@@ -282,8 +301,12 @@ class Autoencoder(nn.Module):
             cond = source.draw(n, device=self.device, generator=generator)
         drawn = self.prior.sample(
             n, cond=self.embed_for_prior(cond), generator=generator, temperature=temperature
-        ).to(self.device)  # a prior without parameters does not know where the model is
-        z = self.bottleneck.lookup(drawn) if self.capabilities.codes else drawn
+        )
+        # A prior without parameters does not know where the model is.
+        moved: Any = tuple(level.to(self.device) for level in levels(drawn))
+        if not isinstance(drawn, tuple):
+            moved = moved[0]
+        z = self.bottleneck.lookup(moved) if self.capabilities.codes else moved
         return self.decode(z, cond if self.cond is not None else None, generator=generator)
 
     def interpolate(
@@ -298,23 +321,32 @@ class Autoencoder(nn.Module):
 
     # -- codes
 
-    def encode_codes(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
-        """x (B, C, *S) -> codes (B, *L), or (B, q, *L) with q codes a place; int64."""
-        self._check_codes()
-        return self.encode(x, cond).codes  # pyright: ignore[reportReturnType]
+    def encode_codes(self, x: Tensor, cond: Tensor | None = None) -> Any:
+        """x (B, C, *S) -> codes (B, *L), or (B, q, *L) with q codes a place; int64.
 
-    def decode_codes(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
+        A model of several levels gives a tuple of them, the largest map first.
+        """
+        self._check_codes()
+        return self.encode(x, cond).codes
+
+    def decode_codes(self, codes: Any, cond: Tensor | None = None) -> Tensor:
         """codes, as `encode_codes` gives them, in [0, K) -> the mean of p(x|z), (B, C, *S).
 
         Raises:
             ValueError: a code is outside [0, K), or they are not integers.
         """
         self._check_codes()
-        k = self.bottleneck.num_codes
-        if codes.is_floating_point() or (codes.numel() and not 0 <= codes.min() <= codes.max() < k):
+        given, num_codes = levels(codes), levels(self.bottleneck.num_codes)
+        if len(given) != len(num_codes):
             raise ValueError(
-                f"{self.spec} decodes integer codes from 0 to {k - 1}; others are given"
+                f"{self.spec} decodes codes of {len(num_codes)} level(s); {len(given)} are given"
             )
+        for level, k in zip(given, num_codes, strict=True):
+            inside = not level.numel() or 0 <= level.min() <= level.max() < k
+            if level.is_floating_point() or not inside:
+                raise ValueError(
+                    f"{self.spec} decodes integer codes from 0 to {k - 1}; others are given"
+                )
         return self.decode(self.bottleneck.lookup(codes), cond)
 
     def embed_for_prior(self, cond: Tensor | None) -> Tensor | None:

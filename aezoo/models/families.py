@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
-from aezoo.latents import Latent
+from aezoo.latents import Latent, levels
 from aezoo.models.base import Autoencoder, streamed_logmeanexp
 
 
@@ -83,9 +83,13 @@ class VQVAE(Autoencoder):
 
     def rate(self, latent: Latent, cond: Tensor | None = None) -> Tensor:
         """-log p(codes) under the fitted prior, else log K a code."""
-        codes = latent.codes
-        assert codes is not None  # a quantizer's latent has them
         if self.capabilities.sample:
-            return -self.prior.log_prob(codes, self.embed_for_prior(cond))
-        nats = math.prod(codes.shape[1:]) * math.log(self.bottleneck.num_codes)
-        return torch.full((len(codes),), nats, device=codes.device)
+            embedded = self.embed_for_prior(cond)
+            if not latent.levels:
+                return -self.prior.log_prob(latent.codes, embedded)
+            log_probs = self.prior.log_probs(latent.codes, embedded)
+        else:
+            log_probs = uniform_log_probs(levels(latent.codes), levels(self.bottleneck.num_codes))
+        for level, log_prob in zip(latent.levels, log_probs, strict=False):
+            level.rate = -log_prob
+        return -sum(log_probs[1:], log_probs[0])

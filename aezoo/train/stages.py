@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.quantizers.nearest import count_codes, perplexity, usage
+from aezoo.components.quantizers.nearest import perplexity, usage
 from aezoo.data.sets import ImageSet, Resident, order
-from aezoo.latents import Losses, Output, mean_of
+from aezoo.latents import Losses, Output, levels, mean_of
 from aezoo.train.loop import Critic
 from aezoo.train.ranks import Ranks
 from aezoo.train.recipe import Stage
@@ -82,7 +82,7 @@ class ModelTask:
         whose total would choose badly, for a critic is in it say, gives a ``criterion``.
         """
         sums = _Sums()
-        counts: Tensor | None = None
+        counts: tuple[Tensor, ...] = ()
         for rows in _chunks(len(self._validation), self._ranks.device):
             x, y = self._validation.batch(rows)
             x = _formatted(x, self._stage)
@@ -100,15 +100,15 @@ class ModelTask:
             if mean_of(output.p) is not None:  # a draw would cost minutes, and say less
                 values["mse"] = (output.x_hat - x).square().flatten(1).mean(1).sum()
             sums.add(len(x), values)
-            codes = output.latents[0].codes
-            if codes is not None and len(output.latents) == 1:
-                levels = self.module.code_levels
-                new = count_codes(codes, self.module.bottleneck.num_codes, levels)
-                counts = new if counts is None else counts + new
+            if self.module.codebooks:
+                codes = tuple(latent.codes for latent in output.latents)
+                new = self.module.count_codes(codes)
+                counts = tuple(a + b for a, b in zip(counts, new, strict=True)) if counts else new
         figures = sums.means()
-        if counts is not None:
-            even = float(perplexity(counts)) / self.module.code_levels  # see metrics.latents
-            figures |= {"usage": float(usage(counts)), "perplexity": even}
+        for level, (_, q) in enumerate(self.module.codebooks):
+            at = str(level) if len(counts) > 1 else ""
+            figures[f"usage{at}"] = float(usage(counts[level]))
+            figures[f"perplexity{at}"] = float(perplexity(counts[level])) / q  # as in the bench
         return figures
 
 
@@ -130,6 +130,7 @@ class PriorTask:
         parts = {"prior": model.prior, "prior_cond": model.prior_cond}
         self.module = nn.ModuleDict({k: part for k, part in parts.items() if part is not None})
         self.module.requires_grad_(True)
+        self._several = len(model.codebooks) > 1
         self._latents, self._labels = self._encoded(fit, flipped=False)
         self._mirrored = self._encoded(fit, flipped=True)[0] if stage.flip else None
         self._validation = self._encoded(validation, flipped=False)
@@ -143,18 +144,20 @@ class PriorTask:
         raise NotImplementedError("a prior is fitted without a critic")
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """Codes (B, *L) int64, or latents (B, D, *L) float32, and y (B,)."""
+        """Codes (B, *L) int64 of each level, or latents (B, D, *L) float32, and y (B,)."""
         rows = self._order.rows(step)
-        latents = self._latents[rows]
+        latents = _at(self._latents, rows)
         if self._mirrored is not None:
             coin = torch.rand(len(rows), device=rows.device) < 0.5
-            coin = coin.view(-1, *[1] * (latents.ndim - 1))
-            latents = torch.where(coin, self._mirrored[rows], latents)
-        return self._ranks.slice(_widened(latents)), self._ranks.slice(self._labels[rows])
+            latents = tuple(
+                torch.where(coin.view(-1, *[1] * (a.ndim - 1)), b, a)
+                for a, b in zip(latents, _at(self._mirrored, rows), strict=True)
+            )
+        return tuple(self._ranks.slice(part) for part in (*latents, self._labels[rows]))
 
-    def losses(self, latents: Tensor, y: Tensor) -> Losses:
-        nats = self._nats(latents, y).mean()
-        return Losses(nats, {"nats_per_dim": nats.detach() / latents[0].numel()})
+    def losses(self, *inputs: Tensor) -> Losses:
+        nats = self._nats(inputs[:-1], inputs[-1]).mean()
+        return Losses(nats, {"nats_per_dim": nats.detach() / _dims(inputs[:-1])})
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -162,33 +165,34 @@ class PriorTask:
         latents, labels = self._validation
         sums = _Sums()
         for rows in _chunks(len(labels), labels.device):
-            nats = self._nats(_widened(latents[rows]), labels[rows])
+            nats = self._nats(_at(latents, rows), labels[rows])
             sums.add(len(rows), {"loss": nats.sum()})
         loss = sums.means()["loss"]
-        return {"loss": loss, "nats_per_dim": loss / latents[0].numel()}
+        return {"loss": loss, "nats_per_dim": loss / _dims(latents)}
 
-    def _nats(self, latents: Tensor, y: Tensor) -> Tensor:
-        return -self._model.prior.log_prob(
-            latents, self._model.embed_for_prior(condition(self._model, y))
-        )
+    def _nats(self, latents: tuple[Tensor, ...], y: Tensor) -> Tensor:
+        given = latents if self._several else latents[0]
+        embedded = self._model.embed_for_prior(condition(self._model, y))
+        return -self._model.prior.log_prob(given, embedded)
 
     @torch.no_grad()
-    def _encoded(self, images: ImageSet, *, flipped: bool) -> tuple[Tensor, Tensor]:
+    def _encoded(self, images: ImageSet, *, flipped: bool) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The latents, or the codes of each level in as few bytes as hold them, and the labels."""
         model, device = self._model, self._ranks.device
         resident = Resident(images, device, binary="fixed")
-        num_codes = getattr(model.bottleneck, "num_codes", None)
-        parts = []
+        parts: list[tuple[Tensor, ...]] = []
         for rows in _chunks(len(resident), device):
             x, y = resident.batch(rows)
             if flipped:
                 x = x.flip(-1)
             x = _formatted(x, self._stage)
             latent = model.encode(x, y if model.cond is not None else None)
-            if num_codes is None:
-                parts.append(latent.z.float())
-            else:
-                parts.append(latent.codes.to(torch.int16 if num_codes <= 2**15 else torch.int32))
-        return torch.cat(parts), resident.labels
+            found = [
+                codes.to(torch.int16 if k <= 2**15 else torch.int32)
+                for codes, (k, _) in zip(levels(latent.codes), model.codebooks, strict=False)
+            ]
+            parts.append(tuple(found) or (latent.z.float(),))
+        return tuple(torch.cat(level) for level in zip(*parts, strict=True)), resident.labels
 
 
 def _critic(objective: Any) -> Critic | None:
@@ -246,5 +250,12 @@ def _formatted(x: Tensor, stage: Stage) -> Tensor:
     return x
 
 
-def _widened(latents: Tensor) -> Tensor:
-    return latents if latents.is_floating_point() else latents.long()
+def _at(latents: tuple[Tensor, ...], rows: Tensor) -> tuple[Tensor, ...]:
+    """Some rows of the stored latents, codes as int64."""
+    taken = (level[rows] for level in latents)
+    return tuple(level if level.is_floating_point() else level.long() for level in taken)
+
+
+def _dims(latents: tuple[Tensor, ...]) -> int:
+    """Codes, or latent dimensions, of one sample."""
+    return sum(level[0].numel() for level in latents)

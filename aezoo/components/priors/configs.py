@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from aezoo.records import Capabilities, Component
+from aezoo.records import Capabilities, Component, rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,19 @@ class PixelCNNConfig:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
 
+@dataclass(frozen=True, slots=True)
+class LevelsConfig:
+    parts: tuple[Any, ...] = rest("prior")  # one a level, the largest map first
+    width: int = 64  # channels of what the levels above tell a level
+    depth: int = 2  # residual blocks of the network that tells it
+
+    def __post_init__(self):
+        if len(self.parts) < 2:
+            raise ValueError(f"takes at least two parts, one a level, not {len(self.parts)}")
+        if self.width < 1 or self.depth < 0:
+            raise ValueError("width must be at least 1 and depth at least 0")
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -60,5 +74,17 @@ RECORDS = (
         paper="van den Oord et al., Conditional Image Generation with PixelCNN Decoders, "
         "2016, arXiv:1606.05328",
         example="pixelcnn(8,layers=2)",
+    ),
+    Component(
+        "levels",
+        config=LevelsConfig,
+        target=f"{_HERE}.levels:LevelsPrior",
+        summary="a prior a level of codes, each given the levels above",
+        caps=Capabilities(discrete=True, conditional=True),
+        paper="Razavi, van den Oord, Vinyals, Generating Diverse High-Fidelity Images with "
+        "VQ-VAE-2, 2019, arXiv:1906.00446",
+        example="vqvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),"
+        "levels(vq(4,3),vq(5,2)),unres(8,depth=1),"
+        "prior=levels(pixelcnn(8,2),pixelcnn(8,2),width=4),input=(1,8,8))",
     ),
 )

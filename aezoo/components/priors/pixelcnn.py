@@ -265,7 +265,7 @@ class _LayerSteps:
         # Taps outside channels, as a slice of the row lies in memory.
         self.weight = weight[:, :, 0].transpose(1, 2).flatten(1).contiguous()
         self.extra = None if layer.cond is None else layer.shift(cond)
-        self.bias = layer.horizontal.bias[None, :, None]  # of the current row: (n, 2w, columns)
+        self.bias = layer.horizontal.bias.view(1, -1, 1)  # of the current row: (n, 2w, columns)
         self.i = -1
         self.row = weight.new_zeros(n, layer.reach + columns, weight.shape[1])
         self.from_v: Tensor | None = None
@@ -279,7 +279,7 @@ class _LayerSteps:
         self.i += 1
         if self.extra is not None:
             extra = self.extra[:, :, [min(self.i, self.extra.shape[2] - 1)]]
-            self.bias = layer.horizontal.bias[None, :, None] + extra[:, :, 0]
+            self.bias = layer.horizontal.bias.view(1, -1, 1) + extra[:, :, 0]
         if layer.vertical is None:
             return None
         if layer.first:

@@ -10,16 +10,29 @@ from torch import Generator, Tensor, nn
 from aezoo.components.priors.checks import check_temperature, drawing_device
 from aezoo.components.priors.configs import UniformConfig
 from aezoo.errors import ShapeError
+from aezoo.latents import Codes, levels
+
+
+def uniform_log_probs(codes: tuple[Tensor, ...], num_codes: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """-log K nats a code: (B,) for the codes (B,*L) of each level."""
+    return tuple(
+        torch.full(
+            c.shape[:1], -math.prod(c.shape[1:]) * math.log(k), dtype=torch.float32, device=c.device
+        )
+        for c, k in zip(codes, num_codes, strict=True)
+    )
 
 
 class UniformPrior(nn.Module):
     """P(code) = 1/K at each position. It has no parameters and ignores ``cond``."""
 
+    several_levels = True
+
     def __init__(
         self,
         config: UniformConfig,
-        shape: tuple[int, ...],
-        num_codes: int | None = None,
+        shape: tuple,
+        num_codes: int | tuple[int, ...] | None = None,
         cond_dim: int | None = None,
     ):
         super().__init__()
@@ -29,29 +42,41 @@ class UniformPrior(nn.Module):
                 "use prior=normal, or a quantizer"
             )
         self.shape = tuple(shape)
-        self.num_codes = num_codes
+        self.num_codes = num_codes  # both are tuples of these where there are several levels
 
     def distribution(self, like: Tensor) -> None:
         """None: `log_prob` is all there is to it."""
         return None
 
-    def log_prob(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
-        """codes (B,*L) int64 in [0,K) -> (B,) nats, the same for all."""
-        nats = -math.prod(codes.shape[1:]) * math.log(self.num_codes)
-        return torch.full(codes.shape[:1], nats, dtype=torch.float32, device=codes.device)
+    def log_prob(self, codes: Codes, cond: Tensor | None = None) -> Tensor:
+        """codes (B,*L) int64 in [0,K), or such of every level -> (B,) nats, the same for all."""
+        found = self.log_probs(levels(codes))
+        return sum(found[1:], found[0])
+
+    def log_probs(
+        self, codes: tuple[Tensor, ...], cond: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """The same level by level."""
+        return uniform_log_probs(codes, levels(self.num_codes))
 
     @torch.no_grad()
     def sample(
         self,
         n: int,
         *,
-        shape: tuple[int, ...] | None = None,
+        shape: tuple | None = None,
         cond: Tensor | None = None,
         generator: Generator | None = None,
         temperature: float = 1.0,
-    ) -> Tensor:
+    ) -> Codes:
         """(n,*shape) int64 in [0,K). A uniform distribution is the same at any temperature."""
         check_temperature(temperature)
-        size = (n, *(self.shape if shape is None else shape))
         device = drawing_device(generator, cond)
-        return torch.randint(self.num_codes, size, generator=generator, device=device)
+        shape = self.shape if shape is None else shape
+
+        def draw(k: int, shape: tuple[int, ...]) -> Tensor:
+            return torch.randint(k, (n, *shape), generator=generator, device=device)
+
+        if isinstance(self.num_codes, tuple):
+            return tuple(draw(k, s) for k, s in zip(self.num_codes, shape, strict=True))
+        return draw(self.num_codes, shape)

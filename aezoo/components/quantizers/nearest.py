@@ -53,15 +53,15 @@ def kmeans(z: Tensor, k: int, iterations: int = 10) -> tuple[Tensor, Tensor]:
     return centres, counts
 
 
-def count_codes(codes: Tensor, k: int, levels: int = 1) -> Tensor:
-    """How often each code occurs: (levels * k,) int64, one level after the other. No host sync.
+def count_codes(codes: Tensor, k: int, q: int = 1) -> Tensor:
+    """How often each code occurs: (q * k,) int64, first of a place's first code. No host sync.
 
     Args:
-        codes: (B,*L) in [0, k), or (B,levels,*L).
+        codes: (B,*L) in [0, k), or (B,q,*L).
     """
-    codes = codes.reshape(len(codes), levels, -1)
-    codes = (codes + k * torch.arange(levels, device=codes.device)[:, None]).flatten()
-    counts = torch.zeros(levels * k, dtype=torch.int64, device=codes.device)
+    codes = codes.reshape(len(codes), q, -1)
+    codes = (codes + k * torch.arange(q, device=codes.device)[:, None]).flatten()
+    counts = torch.zeros(q * k, dtype=torch.int64, device=codes.device)
     return counts.index_add_(0, codes, torch.ones_like(codes))
 
 
