@@ -1,0 +1,1 @@
+"""What finished models are for. Pure functions of a model and tensors."""
