@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from torch import nn
 
-from aezoo.components.configs import Beta
 from aezoo.latents import Losses, Output
+from aezoo.objectives.configs import Beta
 from aezoo.objectives.terms import weighted
 
 
 class BetaObjective:
+    """The distortion, beta times the rate and the penalties; nats per sample."""
+
     def __init__(self, config: Beta):
         self.beta = config.beta
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from torch import nn
 
-from aezoo.components.configs import Elbo
 from aezoo.latents import Losses, Output
+from aezoo.objectives.configs import Elbo
 from aezoo.objectives.terms import weighted
 
 
 class ElboObjective:
+    """The negative ELBO and the penalties, as a mean over the batch in nats per sample."""
+
     def __init__(self, config: Elbo):
         pass
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from torch import nn
 
-from aezoo.components.configs import Reconstruction
 from aezoo.latents import Losses, Output
+from aezoo.objectives.configs import Reconstruction
 from aezoo.objectives.terms import weighted
 
 
 class ReconstructionObjective:
+    """The distortion and the penalties; nats per sample."""
+
     def __init__(self, config: Reconstruction):
         pass
 

@@ -12,7 +12,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from aezoo.errors import AezooError
-from aezoo.resolve import Bound, bind, override, resolve
+from aezoo.resolve import Bound, bind, override, resolve, walk
 from aezoo.spec import SpecError, parse
 from aezoo.testing.outcome import Broken
 
@@ -28,6 +28,7 @@ SLOTS = {
     "prior": "prior",
     "likelihood": "likelihood",
     "condition": "cond",
+    "corruption": "corruption",
     "objective": "objective",
     "family": "",
 }
@@ -54,6 +55,7 @@ PARTNERS = {
     ),
     "likelihood": ("vae(res(8,depth=1),gaussian(2),unres(8,depth=1),likelihood={})",),
     "condition": ("vae(res(8,depth=1),gaussian(2),unres(8,depth=1),cond={})",),
+    "corruption": ("vae(res(8,depth=1),gaussian(2),unres(8,depth=1),corruption={})",),
     "objective": (
         "vae(res(8,depth=1),gaussian(2),unres(8,depth=1),objective={})",
         "vqvae(res(8,depth=1),fsq(3,3),unres(8,depth=1),objective={})",
@@ -128,7 +130,11 @@ def models(entry: Registered, example: str) -> dict[int, Bound]:
         candidates = [bound]
     else:
         candidates = [_resolved(text.format(example)) for text in _partners(entry, example)]
-    return {rank: _model(entry, candidates, rank, own) for rank in entry.component.caps.ranks}
+    ranks = entry.component.caps.ranks
+    if own:  # another part of the example may serve fewer
+        fixed = [p.entry.component.caps.ranks for b in candidates for p in walk(b)]
+        ranks = [rank for rank in ranks if all(rank in served for served in fixed)]
+    return {rank: _model(entry, candidates, rank, own) for rank in ranks}
 
 
 def _partners(entry: Registered, example: str) -> tuple[str, ...]:

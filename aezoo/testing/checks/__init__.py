@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 _PARTS = ("encoder", "decoder", "posterior", "quantizer", "prior", "likelihood", "condition")
-_COMPONENTS = (*_PARTS, "objective", "critic", "family")
+_COMPONENTS = (*_PARTS, "corruption", "objective", "critic", "family")
 _RECORDS = (*_COMPONENTS, "model", "dataset", "metric", "feature")
-_BUILT = (*_PARTS, "objective", "family")  # there is a model that they are a part of
+_BUILT = (*_PARTS, "corruption", "objective", "family")  # there is a model that they are a part of
 
 
 @dataclass(frozen=True, slots=True)

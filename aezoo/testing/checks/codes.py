@@ -9,7 +9,7 @@ import torch
 from aezoo.latents import Latent
 from aezoo.resolve import Bound
 from aezoo.testing.outcome import NotApplicable, require
-from aezoo.testing.subject import Subject, batch
+from aezoo.testing.subject import Subject, batch, by_level, levels
 
 
 def codes_round_trip(subject: Subject) -> None:
@@ -22,37 +22,44 @@ def codes_round_trip(subject: Subject) -> None:
         model = subject.build(bound)
         if not model.capabilities.codes:
             raise NotApplicable("the model has no codes")
-        quantizer, k = model.bottleneck, model.bottleneck.num_codes
-        require(type(k) is int and k > 1, f"num_codes is {k!r}, expected an int above 1")
+        quantizer = model.bottleneck
+        require(
+            all(type(k) is int and k > 1 for k in levels(quantizer.num_codes)),
+            f"num_codes is {quantizer.num_codes!r}, expected an int above 1",
+        )
         x, cond = batch(model, 6)
         with torch.no_grad():
             h = model.features(x, cond)
             for scale in (1.0, 10.0, 1000.0):
+                scaled = tuple(scale * level for level in levels(h))
                 for sample in (False, True):
-                    _compare(bound, quantizer, quantizer(scale * h, sample=sample))
-            every = torch.arange(min(k, 4096)).reshape(-1, *[1] * len(model.code_shape))
-            every = every.expand(-1, *model.code_shape)
-            z = quantizer.lookup(every)
-        require(
-            tuple(z.shape[1:]) == tuple(quantizer.out_shape) and bool(torch.isfinite(z).all()),
-            f"{bound}: lookup of codes gives shape {tuple(z.shape)}, or numbers not finite",
-        )
-        require(
-            len(torch.unique(z.flatten(1), dim=0)) > 1, f"{bound}: all codes look up the same z"
-        )
+                    latent = quantizer(scaled if isinstance(h, tuple) else scaled[0], sample=sample)
+                    _compare(bound, quantizer, latent)
+            if isinstance(quantizer.num_codes, int):
+                _look_up(bound, quantizer, model.code_shape)
 
 
 def _compare(bound: Bound, quantizer: Any, latent: Latent) -> None:
-    codes = latent.codes
-    require(
-        codes is not None and codes.dtype == torch.int64,
-        f"{bound}: the codes are {getattr(codes, 'dtype', None)}, expected torch.int64",
-    )
-    assert codes is not None
-    low, high, k = int(codes.min()), int(codes.max()), quantizer.num_codes
-    require(low >= 0 and high < k, f"{bound}: codes from {low} to {high}, but K is {k}")
-    again = quantizer.lookup(codes)
+    require(latent.codes is not None, f"{bound}: the latent has no codes")
+    for (name, codes), k in zip(
+        by_level("codes", latent.codes).items(), levels(quantizer.num_codes), strict=True
+    ):
+        require(codes.dtype == torch.int64, f"{bound}: {name}: {codes.dtype}, not torch.int64")
+        low, high = int(codes.min()), int(codes.max())
+        require(low >= 0 and high < k, f"{bound}: {name} from {low} to {high}, but K is {k}")
+    again = quantizer.lookup(latent.codes)
     require(
         again.shape == latent.z.shape and torch.allclose(again, latent.z, atol=1e-5, rtol=1e-5),
         f"{bound}: lookup(codes) is not the z that was given with them",
     )
+
+
+def _look_up(bound: Bound, quantizer: Any, shape: tuple[int, ...]) -> None:
+    """Every code there is, or the first of many."""
+    codes = torch.arange(min(quantizer.num_codes, 4096)).reshape(-1, *[1] * len(shape))
+    z = quantizer.lookup(codes.expand(-1, *shape))
+    require(
+        tuple(z.shape[1:]) == tuple(quantizer.out_shape) and bool(torch.isfinite(z).all()),
+        f"{bound}: lookup of all codes gives shape {tuple(z.shape)}, or numbers not finite",
+    )
+    require(len(torch.unique(z.flatten(1), dim=0)) > 1, f"{bound}: all codes look up the same z")

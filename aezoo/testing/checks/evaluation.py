@@ -9,7 +9,7 @@ import torch
 
 from aezoo.testing.checks.weights import outputs
 from aezoo.testing.outcome import require
-from aezoo.testing.subject import Subject, batch
+from aezoo.testing.subject import Subject, batch, by_level
 
 
 def batch_independence(subject: Subject) -> None:
@@ -48,7 +48,7 @@ def _each(model: Any, x: torch.Tensor, cond: torch.Tensor | None) -> dict[str, t
         rate = model.rate(latent, cond)
         for name, value in (("codes", latent.codes), ("penalty", latent.penalty), ("rate", rate)):
             if value is not None:
-                found[name] = value
+                found |= by_level(name, value)
         if model.prior is not None:
             value = latent.codes if latent.codes is not None else latent.z
             found["prior's log_prob"] = model.prior.log_prob(value, model.embed_for_prior(cond))

@@ -8,7 +8,7 @@ import torch
 
 from aezoo.components.nd import crop
 from aezoo.testing.outcome import require
-from aezoo.testing.subject import Subject, batch, decoder_cond
+from aezoo.testing.subject import Subject, batch, by_level, decoder_cond
 
 
 def shape_contract(subject: Subject) -> None:
@@ -36,7 +36,11 @@ def _follow(model: Any, n: int) -> None:
         same("the condition's embedding", embedded.shape, (n, model.cond.dim))
     with torch.no_grad():
         h = model.features(x, cond)
-        same("the encoder's output", h.shape, (n, *model.encoder.out_shape))
+        shapes = _each_shape(model.encoder.out_shape)
+        for (name, level), shape in zip(
+            by_level("the encoder's output", h).items(), shapes, strict=True
+        ):
+            same(name, level.shape, (n, *shape))
         latent = model.bottleneck(h, sample=True)
         same("z", latent.z.shape, (n, *model.bottleneck.out_shape))
         for name in ("rate", "penalty"):
@@ -47,11 +51,10 @@ def _follow(model: Any, n: int) -> None:
             same("q's batch and event", latent.q.batch_shape + latent.q.event_shape, latent.z.shape)
             same("q's event", latent.q.event_shape, model.bottleneck.out_shape)
         if model.capabilities.codes:
-            same("the codes", latent.codes.shape, (n, *model.code_shape))
-            require(
-                latent.codes.dtype == torch.int64,
-                f"{where}: the codes are {latent.codes.dtype}, expected torch.int64",
-            )
+            for (name, codes), shape in zip(
+                by_level("codes", latent.codes).items(), _each_shape(model.code_shape), strict=True
+            ):
+                same(name, codes.shape, (n, *shape))
         z = model._join(latent.z, model._embed(model.cond, decoder_cond(model, cond)))
         params = model.decoder(z)
         size = tuple(x.shape[2:])
@@ -66,6 +69,8 @@ def _follow(model: Any, n: int) -> None:
         same("p(x|z)'s batch", p.batch_shape, (n,))
         same("p(x|z)'s event", p.event_shape, x.shape[1:])
         same("log p(x|z)", p.log_prob(x).shape, (n,))
+        if model.corruption is not None:
+            same("corrupted x", model.corruption(x).shape, x.shape)
         same("the reconstruction", model.reconstruct(x, cond).shape, x.shape)
         if model.prior is not None:
             drawn = model.sample(n, cond)
@@ -76,6 +81,11 @@ def _follow(model: Any, n: int) -> None:
     for name, value in losses.terms.items():
         same(f"the loss's {name}", value.shape, ())
         require(not value.requires_grad, f"{where}: the loss's {name} is not detached")
+
+
+def _each_shape(shape: tuple) -> tuple[tuple[int, ...], ...]:
+    """The shape of each level: one, or a tuple of them."""
+    return shape if shape and isinstance(shape[0], tuple) else (shape,)
 
 
 def meta_construction(subject: Subject) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from aezoo.hub.load import load_folder
 from aezoo.hub.save import save_pretrained
 from aezoo.testing.outcome import require
-from aezoo.testing.subject import Subject, batch
+from aezoo.testing.subject import Subject, batch, by_level
 
 
 def weights_round_trip(subject: Subject) -> None:
@@ -54,16 +54,19 @@ def outputs(model: Any, seed: int = 2) -> dict[str, Tensor]:
     with torch.no_grad():
         output = model(x, cond, generator=torch.Generator().manual_seed(seed))
         found["distortion"] = output.distortion
-        latent = output.latents[0]
+        latent = model.encode(x, cond, sample=True, generator=torch.Generator().manual_seed(seed))
         for name in ("z", "codes", "penalty"):
             if getattr(latent, name) is not None:
-                found[name] = getattr(latent, name)
+                found |= by_level(name, getattr(latent, name))
+        if model.corruption is not None:
+            generator = torch.Generator().manual_seed(seed)
+            found["corrupted x"] = model.corruption(x, generator=generator)
         if output.rate is not None:
             found["rate"] = output.rate
         if model.prior is not None:
             generator = torch.Generator().manual_seed(seed)
             z = model.prior.sample(2, cond=_prior_cond(model, cond), generator=generator)
-            found["prior's sample"] = z
+            found |= by_level("prior's sample", z)
             found["prior's log_prob"] = model.prior.log_prob(z, _prior_cond(model, cond))
     return found
 
