@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from aezoo.components import configs
+from aezoo.components.quantizers import configs
 from aezoo.components.quantizers.vq import VQ
 
 OPTIONS = {

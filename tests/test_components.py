@@ -12,15 +12,19 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from aezoo import registry
-from aezoo.components import configs, nd
+from aezoo.components import nd
+from aezoo.components.conditions.configs import Label
 from aezoo.components.conditions.label import LabelCondition
+from aezoo.components.decoders.configs import UnRes
 from aezoo.components.decoders.deconv import DeconvDecoder
 from aezoo.components.decoders.mlp import MLPDecoder
 from aezoo.components.decoders.unres import UnResDecoder
+from aezoo.components.encoders.configs import MLP, Conv, Res, Timm
 from aezoo.components.encoders.conv import ConvEncoder
 from aezoo.components.encoders.mlp import MLPEncoder
 from aezoo.components.encoders.res import ResEncoder
 from aezoo.components.encoders.timm import TimmEncoder
+from aezoo.components.posteriors.configs import Gaussian, Point
 from aezoo.components.posteriors.gaussian import LOG_VARIANCE, GaussianPosterior
 from aezoo.components.posteriors.point import PointPosterior
 from aezoo.components.residual import ResidualBlock
@@ -29,16 +33,16 @@ from aezoo.errors import ShapeError
 SHAPES = [(1, 5), (2, 64), (1, 28, 28), (3, 50, 50), (3, 7, 9), (1, 1, 1), (2, 5, 6, 7), (3, 1, 4)]
 
 ENCODERS = {
-    "mlp": lambda s: MLPEncoder(configs.MLP((9, 7)), in_shape=s),
-    "conv": lambda s: ConvEncoder(configs.Conv((4, 6), hidden=11), in_shape=s),
-    "res1": lambda s: ResEncoder(configs.Res(6, depth=1, down=1), in_shape=s),
-    "res4": lambda s: ResEncoder(configs.Res(6, depth=1), in_shape=s),
-    "res8": lambda s: ResEncoder(configs.Res(6, depth=0, down=8, hidden=2), in_shape=s),
+    "mlp": lambda s: MLPEncoder(MLP((9, 7)), in_shape=s),
+    "conv": lambda s: ConvEncoder(Conv((4, 6), hidden=11), in_shape=s),
+    "res1": lambda s: ResEncoder(Res(6, depth=1, down=1), in_shape=s),
+    "res4": lambda s: ResEncoder(Res(6, depth=1), in_shape=s),
+    "res8": lambda s: ResEncoder(Res(6, depth=0, down=8, hidden=2), in_shape=s),
 }
 
 DECODERS = {
-    "mlp": lambda i, o: MLPDecoder(configs.MLP((7, 9)), in_shape=i, out_shape=o),
-    "deconv": lambda i, o: DeconvDecoder(configs.Conv((6, 4), hidden=5), in_shape=i, out_shape=o),
+    "mlp": lambda i, o: MLPDecoder(MLP((7, 9)), in_shape=i, out_shape=o),
+    "deconv": lambda i, o: DeconvDecoder(Conv((6, 4), hidden=5), in_shape=i, out_shape=o),
 }
 
 
@@ -130,21 +134,21 @@ def test_a_dense_decoder_takes_any_latent(name, latent, shape):
 @pytest.mark.parametrize("times", [0, 1, 2, 3])
 def test_unres_goes_back_from_any_map(shape, times):
     latent = (5, *nd.halved(shape[1:], times))
-    decoder = UnResDecoder(configs.UnRes(6, depth=1), in_shape=latent, out_shape=shape)
+    decoder = UnResDecoder(UnRes(6, depth=1), in_shape=latent, out_shape=shape)
     params = decoder(torch.randn(2, *latent))
     assert cropped(params, shape[1:]).shape == (2, *shape)
 
 
 def test_unres_says_what_to_take_for_a_vector():
     with pytest.raises(ShapeError, match="for vector latents take deconv or mlp"):
-        UnResDecoder(configs.UnRes(6), in_shape=(16,), out_shape=(3, 32, 32))
+        UnResDecoder(UnRes(6), in_shape=(16,), out_shape=(3, 32, 32))
     with pytest.raises(ShapeError, match="no number of doublings"):
-        UnResDecoder(configs.UnRes(6), in_shape=(16, 7, 7), out_shape=(3, 32, 32))
+        UnResDecoder(UnRes(6), in_shape=(16, 7, 7), out_shape=(3, 32, 32))
 
 
 def test_res_is_the_papers_net():
     """Two 4x4 convolutions of stride 2, a 3x3 one, two residual blocks (3x3, 1x1); CIFAR-10."""
-    encoder = ResEncoder(configs.Res(128, hidden=32), in_shape=(3, 32, 32))
+    encoder = ResEncoder(Res(128, hidden=32), in_shape=(3, 32, 32))
     shapes = [tuple(p.shape) for p in encoder.parameters() if p.ndim == 4]
     assert shapes == [
         (64, 3, 4, 4),
@@ -156,7 +160,7 @@ def test_res_is_the_papers_net():
         (128, 32, 1, 1),
     ]
     assert encoder.out_shape == (128, 8, 8)
-    decoder = UnResDecoder(configs.UnRes(128), in_shape=(64, 8, 8), out_shape=(3, 32, 32))
+    decoder = UnResDecoder(UnRes(128), in_shape=(64, 8, 8), out_shape=(3, 32, 32))
     shapes = [tuple(p.shape) for p in decoder.parameters() if p.ndim == 4]
     assert shapes[-2:] == [(128, 64, 4, 4), (64, 3, 4, 4)]
 
@@ -173,7 +177,7 @@ def test_a_residual_block_is_the_identity_where_its_branch_is_zero():
 
 def test_res_and_unres_are_translation_equivariant_inside():
     """Away from the borders, a shift by the total stride shifts the map by one place."""
-    encoder = ResEncoder(configs.Res(4, depth=1), in_shape=(1, 64))
+    encoder = ResEncoder(Res(4, depth=1), in_shape=(1, 64))
     x = torch.randn(1, 1, 64)
     inner = slice(4, 12)
     torch.testing.assert_close(
@@ -194,7 +198,7 @@ def test_res_and_unres_are_translation_equivariant_inside():
     ],
 )
 def test_timm_backbones(name, shape, out_shape):
-    config = configs.Timm(name)
+    config = Timm(name)
     encoder = TimmEncoder(config, in_shape=shape).eval()
     assert encoder.out_shape == out_shape
     x = torch.rand(2, *shape)
@@ -210,22 +214,22 @@ def test_timm_backbones(name, shape, out_shape):
 
 
 def test_timm_trains_after_it_was_measured():
-    encoder = TimmEncoder(configs.Timm("resnet10t", stage=1), in_shape=(3, 32, 32))
+    encoder = TimmEncoder(Timm("resnet10t", stage=1), in_shape=(3, 32, 32))
     assert encoder.training
     assert all(m.training for m in encoder.modules())
     assert all(torch.isfinite(b).all() for b in encoder.buffers())
 
 
 def test_timm_input_is_normalised_by_the_backbones_own_figures():
-    encoder = TimmEncoder(configs.Timm("resnet10t", stage=1), in_shape=(3, 32, 32))
+    encoder = TimmEncoder(Timm("resnet10t", stage=1), in_shape=(3, 32, 32))
     assert encoder.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
-    grey = TimmEncoder(configs.Timm("resnet10t", stage=1), in_shape=(2, 32, 32))
+    grey = TimmEncoder(Timm("resnet10t", stage=1), in_shape=(2, 32, 32))
     assert grey.mean.flatten().tolist() == [0.5, 0.5]
 
 
 def test_an_unknown_timm_model_names_near_ones():
     with pytest.raises(ShapeError, match=r"timm has no model 'resnet17'; near: .*resnet"):
-        TimmEncoder(configs.Timm("resnet17"), in_shape=(3, 32, 32))
+        TimmEncoder(Timm("resnet17"), in_shape=(3, 32, 32))
 
 
 # -- posteriors
@@ -233,7 +237,7 @@ def test_an_unknown_timm_model_names_near_ones():
 
 @pytest.mark.parametrize("shape", [(6,), (6, 5), (6, 3, 4), (6, 2, 3, 2)], ids=str)
 def test_gaussian_is_mu_plus_sigma_epsilon(shape):
-    posterior = GaussianPosterior(configs.Gaussian(4), in_shape=shape)
+    posterior = GaussianPosterior(Gaussian(4), in_shape=shape)
     h = torch.randn(3, *shape)
     mode = posterior(h)
     assert mode.z.shape == (3, *posterior.out_shape) == (3, 4, *shape[1:])
@@ -249,7 +253,7 @@ def test_gaussian_is_mu_plus_sigma_epsilon(shape):
 
 
 def test_gaussian_samples_have_its_moments():
-    posterior = GaussianPosterior(configs.Gaussian(2), in_shape=(3,))
+    posterior = GaussianPosterior(Gaussian(2), in_shape=(3,))
     h = torch.randn(1, 3)
     latent = posterior(h.expand(200_000, 3), sample=True)
     mean, deviation = posterior(h).q.mean[0], posterior(h).q.stddev[0]
@@ -258,7 +262,7 @@ def test_gaussian_samples_have_its_moments():
 
 
 def test_gaussian_gradient_is_that_of_the_reparametrisation():
-    posterior = GaussianPosterior(configs.Gaussian(2), in_shape=(3,))
+    posterior = GaussianPosterior(Gaussian(2), in_shape=(3,))
     h = torch.randn(4, 3, requires_grad=True)
     latent = posterior(h, sample=True, generator=torch.Generator().manual_seed(0))
     (grad,) = torch.autograd.grad(latent.z.sum(), h)
@@ -269,7 +273,7 @@ def test_gaussian_gradient_is_that_of_the_reparametrisation():
 
 
 def test_gaussian_stays_finite_for_wild_features():
-    posterior = GaussianPosterior(configs.Gaussian(2), in_shape=(3,))
+    posterior = GaussianPosterior(Gaussian(2), in_shape=(3,))
     for scale in (1e6, -1e6):
         latent = posterior(torch.full((1, 3), scale), sample=True)
         assert torch.isfinite(latent.z).all()
@@ -279,7 +283,7 @@ def test_gaussian_stays_finite_for_wild_features():
 
 @pytest.mark.parametrize("shape", [(6,), (6, 3, 4)], ids=str)
 def test_point_is_a_linear_map(shape):
-    posterior = PointPosterior(configs.Point(4), in_shape=shape)
+    posterior = PointPosterior(Point(4), in_shape=shape)
     a, b = torch.randn(2, *shape), torch.randn(2, *shape)
     latent = posterior(a, sample=True)
     assert latent.q is latent.codes is latent.rate is latent.penalty is None
@@ -295,16 +299,16 @@ def test_point_is_a_linear_map(shape):
 
 def test_label_one_hot_and_embedded():
     y = torch.tensor([2, 0, 1])
-    plain = LabelCondition(configs.Label(3))
+    plain = LabelCondition(Label(3))
     assert plain.dim == 3
     assert torch.equal(plain(y), torch.eye(3)[y])
-    embedded = LabelCondition(configs.Label(3, dim=5))
+    embedded = LabelCondition(Label(3, dim=5))
     assert embedded.dim == 5
     assert torch.equal(embedded(y), embedded.embedding.weight[y])
 
 
 def test_labels_are_drawn_alike_and_from_the_generator():
-    label = LabelCondition(configs.Label(4))
+    label = LabelCondition(Label(4))
     device = torch.device("cpu")
     drawn = label.draw(40_000, device=device, generator=torch.Generator().manual_seed(0))
     again = label.draw(40_000, device=device, generator=torch.Generator().manual_seed(0))
@@ -332,9 +336,9 @@ def test_every_record_is_complete(entry):
 
 
 def test_gradients_of_a_small_net_are_those_of_finite_differences():
-    encoder = ConvEncoder(configs.Conv((2,), hidden=3, act="tanh"), in_shape=(1, 3, 4)).double()
+    encoder = ConvEncoder(Conv((2,), hidden=3, act="tanh"), in_shape=(1, 3, 4)).double()
     decoder = DeconvDecoder(
-        configs.Conv((2,), hidden=3, act="tanh"), in_shape=(3,), out_shape=(1, 3, 4)
+        Conv((2,), hidden=3, act="tanh"), in_shape=(3,), out_shape=(1, 3, 4)
     ).double()
     x = torch.rand(1, 1, 3, 4, dtype=torch.float64, requires_grad=True)
     assert gradcheck(lambda x: decoder(encoder(x)), (x,))

@@ -7,8 +7,8 @@ import torch
 from torch.distributions import Independent, Normal
 
 from aezoo.build import build
-from aezoo.components import configs
 from aezoo.latents import Latent, Output
+from aezoo.objectives import configs
 from aezoo.objectives.beta import BetaObjective
 from aezoo.objectives.elbo import ElboObjective
 from aezoo.objectives.reconstruction import ReconstructionObjective

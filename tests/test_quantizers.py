@@ -14,7 +14,7 @@ import torch.multiprocessing
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from aezoo.components import configs
+from aezoo.components.quantizers import configs
 from aezoo.components.quantizers import nearest as nearest_module
 from aezoo.components.quantizers.estimators import rotate, straight_through
 from aezoo.components.quantizers.fsq import FSQ

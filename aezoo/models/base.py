@@ -224,7 +224,10 @@ class Autoencoder(nn.Module):
         seen = x
         if self.corruption is not None and self.training:
             seen = self.corruption(x, generator=generator)
-        latent = self.encode(seen, cond, sample=True, generator=generator)
+        return self.output(x, self.encode(seen, cond, sample=True, generator=generator), cond)
+
+    def output(self, x: Tensor, latent: Latent, cond: Tensor | None = None) -> Output:
+        """The rest of the pass: what x (B, C, *S) costs with this latent, and what it gives."""
         p = self.p(latent.z, cond, size=tuple(x.shape[2:]))
         latent.rate = self.rate(latent, cond)
         return Output(
@@ -435,7 +438,7 @@ class Autoencoder(nn.Module):
     def _check_bound(self) -> None:
         if self.capabilities.bound is None:
             why = (
-                "a plain autoencoder has no q(z|x) to charge for z; take a vae or vqvae"
+                "z is a point, without a q(z|x) to charge for it; take a vae with gaussian, a vqvae"
                 if self.has_density
                 else f"{self.bound.config.likelihood} is no density of the data"
             )

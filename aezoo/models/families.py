@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, levels
 from aezoo.models.base import Autoencoder, streamed_logmeanexp
+from aezoo.records import ModelCapabilities
 
 
 class AE(Autoencoder):
@@ -28,6 +30,13 @@ class VAE(Autoencoder):
     """q(z|x), a prior p(z) and the ELBO (Kingma & Welling 2013, arXiv:1312.6114)."""
 
     bound_name: ClassVar[str | None] = "elbo"
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What the model can do; no bound where the posterior is but a point."""
+        able = super().capabilities
+        point = getattr(self.bottleneck, "deterministic", False)
+        return dataclasses.replace(able, bound=None) if point else able
 
     def rate(self, latent: Latent, cond: Tensor | None = None) -> Tensor:
         """KL(q(z|x) | p(z)): in closed form where the pair has one, else log q(z) - log p(z)."""

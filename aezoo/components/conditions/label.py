@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aezoo.components.configs import Label
+from aezoo.components.conditions.configs import Label
 
 
 class LabelCondition(nn.Module):

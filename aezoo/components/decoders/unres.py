@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from aezoo.components.configs import UnRes
+from aezoo.components.decoders.configs import UnRes
 from aezoo.components.nd import conv, doublings, up
 from aezoo.components.residual import residual_stack
 from aezoo.errors import ShapeError

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from aezoo.components.configs import Conv
+from aezoo.components.encoders.configs import Conv
 from aezoo.components.nd import Down, activation, flat, halved
 
 

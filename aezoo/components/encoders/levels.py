@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from aezoo.components.configs import EncoderLevels
+from aezoo.components.encoders.configs import Levels
 
 
 class LevelsEncoder(nn.Module):
@@ -17,7 +17,7 @@ class LevelsEncoder(nn.Module):
     ``out_shape`` is the tuple of their shapes.
     """
 
-    def __init__(self, config: EncoderLevels, *, in_shape: tuple[int, ...]):
+    def __init__(self, config: Levels, *, in_shape: tuple[int, ...]):
         super().__init__()
         self.in_shape = in_shape
         self.parts = nn.ModuleList()

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from aezoo.components.configs import MLP
+from aezoo.components.encoders.configs import MLP
 from aezoo.components.nd import activation, flat
 
 

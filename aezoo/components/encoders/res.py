@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from aezoo.components.configs import Res
+from aezoo.components.encoders.configs import Res
 from aezoo.components.nd import Down, conv, halved
 from aezoo.components.residual import residual_stack
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.configs import Timm
+from aezoo.components.encoders.configs import Timm
 from aezoo.errors import ShapeError
 
 

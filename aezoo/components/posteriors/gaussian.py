@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from aezoo.components.configs import Gaussian
 from aezoo.components.nd import pointwise
+from aezoo.components.posteriors.configs import Gaussian
 from aezoo.latents import Latent
 
 #: log sigma^2 is kept in this range: exp() stays finite in float32 and in bfloat16.

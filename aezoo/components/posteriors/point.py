@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.configs import Point
 from aezoo.components.nd import pointwise
+from aezoo.components.posteriors.configs import Point
 from aezoo.latents import Latent
 
 
 class PointPosterior(nn.Module):
     """h (B, F, *L) -> z (B, D, *L)."""
+
+    deterministic: ClassVar[bool] = True  # no q(z|x), so a vae has no bound with it
 
     def __init__(self, config: Point, *, in_shape: tuple[int, ...]):
         super().__init__()

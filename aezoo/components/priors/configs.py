@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from aezoo.components.checks import several
 from aezoo.records import Capabilities, Component, rest
 
 
@@ -42,8 +43,7 @@ class LevelsConfig:
     depth: int = 2  # residual blocks of the network that tells it
 
     def __post_init__(self):
-        if len(self.parts) < 2:
-            raise ValueError(f"takes at least two parts, one a level, not {len(self.parts)}")
+        several(self.parts)
         if self.width < 1 or self.depth < 0:
             raise ValueError("width must be at least 1 and depth at least 0")
 

@@ -12,8 +12,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.configs import FSQ as Config
 from aezoo.components.nd import pointwise
+from aezoo.components.quantizers.configs import FSQ as Config
 from aezoo.components.quantizers.estimators import straight_through
 from aezoo.components.quantizers.nearest import perplexity, usage
 from aezoo.latents import Latent

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.configs import QuantizerLevels
 from aezoo.components.nd import conv, crop, doublings, up
+from aezoo.components.quantizers.configs import Levels
 from aezoo.components.residual import residual_stack
 from aezoo.errors import ShapeError
 from aezoo.latents import Latent
@@ -29,7 +29,7 @@ class LevelsQuantizer(nn.Module):
 
     several_levels = True
 
-    def __init__(self, config: QuantizerLevels, *, in_shape: tuple[tuple[int, ...], ...]):
+    def __init__(self, config: Levels, *, in_shape: tuple[tuple[int, ...], ...]):
         super().__init__()
         if len(in_shape) != len(config.parts) or not isinstance(in_shape[0], tuple):
             raise ShapeError(

@@ -16,8 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from aezoo.components.configs import VQ as Config
 from aezoo.components.nd import pointwise
+from aezoo.components.quantizers.configs import VQ as Config
 from aezoo.components.quantizers.estimators import ESTIMATORS
 from aezoo.components.quantizers.nearest import (
     code_sums,

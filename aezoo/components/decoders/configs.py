@@ -1,0 +1,52 @@
+"""The arguments of the decoders, and their records. No torch in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aezoo.components.checks import at_least
+from aezoo.components.encoders.configs import MLP, Conv
+from aezoo.records import Component
+
+
+@dataclass(frozen=True, slots=True)
+class UnRes:
+    width: int
+    depth: int = 2
+    hidden: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth)
+        at_least(1, hidden=self.hidden)
+
+
+_VQVAE = (
+    "van den Oord, Vinyals, Kavukcuoglu, Neural Discrete Representation Learning, 2017, "
+    "arXiv:1711.00937"
+)
+
+RECORDS = (
+    Component(
+        "mlp",
+        config=MLP,
+        target="aezoo.components.decoders.mlp:MLPDecoder",
+        summary="dense layers from a vector",
+        example="mlp(16)",
+    ),
+    Component(
+        "deconv",
+        config=Conv,
+        target="aezoo.components.decoders.deconv:DeconvDecoder",
+        summary="a dense layer and stride-2 transposed convolutions, from a vector",
+        example="deconv(8,8,hidden=16)",
+    ),
+    Component(
+        "unres",
+        config=UnRes,
+        target="aezoo.components.decoders.unres:UnResDecoder",
+        summary="the VQ-VAE paper's residual network, from a map to any size",
+        paper=_VQVAE,
+        example="unres(8,depth=1)",
+    ),
+)

@@ -1,0 +1,115 @@
+"""The arguments of the encoders, and their records. No torch in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aezoo.components.checks import Activation, at_least, several, widths_given
+from aezoo.records import Capabilities, Component, rest
+
+
+@dataclass(frozen=True, slots=True)
+class MLP:
+    widths: tuple[int, ...] = rest()  # of the hidden layers, in order
+    act: Activation = "relu"
+
+    def __post_init__(self) -> None:
+        widths_given(self.widths)
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    widths: tuple[int, ...] = rest()  # channels of the stride-2 layers, in order
+    hidden: int = 256  # units of the dense layer next to the latent vector
+    act: Activation = "relu"
+
+    def __post_init__(self) -> None:
+        widths_given(self.widths)
+        at_least(1, hidden=self.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Res:
+    width: int  # channels at the latents' resolution
+    depth: int = 2  # residual blocks
+    hidden: int | None = None  # channels inside a block; none: width / 4
+    down: int = 4  # how much smaller the latents' map is, a power of two
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth)
+        at_least(1, hidden=self.hidden)
+        if self.down < 1 or self.down & (self.down - 1):
+            raise ValueError(f"down must be a power of two, not {self.down}")
+
+
+@dataclass(frozen=True, slots=True)
+class Timm:
+    name: str  # as in timm.list_models()
+    stage: int = -1  # which of its feature maps
+    pretrained: bool = False  # start from timm's weights
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    parts: tuple[Any, ...] = rest("encoder")  # each reads the one before; the largest map first
+
+    def __post_init__(self) -> None:
+        several(self.parts)
+
+
+_VQVAE = (
+    "van den Oord, Vinyals, Kavukcuoglu, Neural Discrete Representation Learning, 2017, "
+    "arXiv:1711.00937"
+)
+_VQVAE_2 = (
+    "Razavi, van den Oord, Vinyals, Generating Diverse High-Fidelity Images with VQ-VAE-2, 2019, "
+    "arXiv:1906.00446"
+)
+_LEVELS = (
+    "vqvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),levels(vq(4,3),vq(5,2)),"
+    "unres(8,depth=1),input=(1,8,8))"
+)
+
+RECORDS = (
+    Component(
+        "mlp",
+        config=MLP,
+        target="aezoo.components.encoders.mlp:MLPEncoder",
+        summary="dense layers on the flattened input; ends in a vector",
+        example="mlp(16)",
+    ),
+    Component(
+        "conv",
+        config=Conv,
+        target="aezoo.components.encoders.conv:ConvEncoder",
+        summary="stride-2 convolutions and a dense layer; ends in a vector",
+        example="conv(8,8,hidden=16)",
+    ),
+    Component(
+        "res",
+        config=Res,
+        target="aezoo.components.encoders.res:ResEncoder",
+        summary="the VQ-VAE paper's residual network; ends in a map, takes any size",
+        paper=_VQVAE,
+        example="res(8,depth=1)",
+    ),
+    Component(
+        "timm",
+        config=Timm,
+        target="aezoo.components.encoders.timm:TimmEncoder",
+        summary="a feature map of any timm backbone",
+        paper="Wightman, PyTorch Image Models, 2019, doi:10.5281/zenodo.4414861",
+        caps=Capabilities(ranks=(2,)),
+        example="timm(resnet10t,stage=1)",
+    ),
+    Component(
+        "levels",
+        config=Levels,
+        target="aezoo.components.encoders.levels:LevelsEncoder",
+        summary="encoders one behind the other, for codes of several levels",
+        paper=_VQVAE_2,
+        example=_LEVELS,
+    ),
+)
