@@ -26,6 +26,8 @@ A spec then writes ``acme/rvq(8,1024)``. What holds for every hook:
 - A component's ``config`` is a frozen dataclass: its fields are the arguments in a spec.
 - ``version`` rises whenever the same weights would give other numbers; ``api`` is the
   version of this page that the record was written for.
+- A name that shall go says so: ``deprecated="use acme/rvq2"`` warns whoever uses it. An old
+  name is a second record with the same config and target.
 - An error in a hook, or a record that is not as it must be, sets this plugin aside with
   its traceback (``aezoo plugins``) and harms no other.
 

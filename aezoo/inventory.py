@@ -66,7 +66,9 @@ class Shelf:
 def item(kind: str, record: Any, namespace: str, distribution: str, version: str) -> Item:
     """The line about a record."""
     name = f"{namespace}/{record.name}" if namespace else record.name
-    line = Item(kind, name, record.summary, distribution, version)
+    advice = getattr(record, "deprecated", "")
+    summary = f"(deprecated: {advice}) {record.summary}" if advice else record.summary
+    line = Item(kind, name, summary, distribution, version)
     if kind == "model":
         size = sum(file.size for file in record.files)
         return dataclasses.replace(

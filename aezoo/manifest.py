@@ -167,6 +167,7 @@ def _check_component(kind: str, record: Component, where: str) -> None:
     _check_target(record.target, where)
     if type(record.version) is not int or record.version < 1:
         raise ManifestError(f"{where}: version is {record.version!r}; expected a number from 1 on")
+    _check_deprecated(record.deprecated, where)
     caps = record.caps
     if not isinstance(caps, Capabilities) or not caps.ranks or not set(caps.ranks) <= {1, 2, 3}:
         raise ManifestError(
@@ -194,6 +195,13 @@ def _check_word(name: object, where: str) -> None:
         raise ManifestError(
             f"{where}: a name is one word of letters, digits and '_' that is not reserved, "
             "without a namespace"
+        )
+
+
+def _check_deprecated(advice: object, where: str) -> None:
+    if not isinstance(advice, str):
+        raise ManifestError(
+            f"{where}: deprecated is {advice!r}; expected text that says what to use instead, or ''"
         )
 
 
@@ -233,6 +241,7 @@ def _check_model(record: ModelEntry, where: str, namespace: str) -> None:
         parse(record.spec)
     except SpecError as error:
         raise ManifestError(f"{where}: its spec cannot be read: {error}") from error
+    _check_deprecated(record.deprecated, where)
     for file in record.files:
         if not isinstance(file, FileRecord) or not re.fullmatch("[0-9a-f]{64}", file.sha256):
             raise ManifestError(

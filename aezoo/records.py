@@ -82,6 +82,7 @@ class Component:
     api: int = API  # the plugin contract it was written for
     caps: Capabilities = Capabilities()
     paper: str = ""  # "authors, title, year, arXiv:NNNN.NNNNN"
+    deprecated: str = ""  # on its way out: what to use instead, "use acme/rvq2"; using it warns
     # A small one for the conformance checks, ``rvq(8,64)``, where an argument has no default;
     # or a whole model's spec with it, where it fits only certain partners or inputs.
     example: str = ""
@@ -109,6 +110,7 @@ class ModelEntry:
     repo: str | None = None  # "org/name" or "org/name/folder" on the Hub; None: in the package
     revision: str | None = None  # the pinned 40-hex commit, where repo is given
     folder: str | None = None  # absolute; where the plugin's own package carries the files
+    deprecated: str = ""  # on its way out: what to use instead; using it warns
 
 
 #: The range of float32 x that stored values become: v/255 of uint8, v/32768 of int16.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -110,6 +111,7 @@ def component(kinds: Sequence[str], name: str, span: Span | None = None) -> Regi
     for kind in kinds:
         for registered in named:
             if registered.kind == kind:
+                _warn_deprecated(registered.qualified, kind, registered.component.deprecated)
                 return registered
     raise SpecError(_unknown_component(kinds, name, named), span)
 
@@ -185,12 +187,10 @@ def model(name: str) -> ModelEntry:
         if known.of(namespace):
             raise
         raise PluginMissingError(f"{error}; a repository of the Hub is hf://{name}") from None
-    for entry in entries:
-        if entry.name == name:
-            return entry
-    for entry in entries:
-        if entry.name.partition(".")[0] == name:
-            return entry
+    exact = [entry for entry in entries if entry.name == name]
+    for entry in exact or [e for e in entries if e.name.partition(".")[0] == name]:
+        _warn_deprecated(entry.name, "model", entry.deprecated)
+        return entry
     hint = _hint(name, [item.name for item in items(("model",))])
     raise UnknownModelError(
         f"there is no model {name!r} in the zoo{hint or ';'} `aezoo list` shows them all"
@@ -265,6 +265,7 @@ def reset() -> None:
     with plugins.LOCK:
         _core.clear()
         _cache.clear()
+        _warned.clear()
         plugins.reset()
 
 
@@ -308,6 +309,16 @@ def _records(kind: str, namespace: str) -> list:
             if k == kind
         ]
         return _cache.setdefault((kind, namespace), found)
+
+
+_warned: set[tuple[str, str]] = set()  # (kind, name): each is said once a process
+
+
+def _warn_deprecated(name: str, kind: str, advice: str) -> None:
+    """A FutureWarning, for it is users, and not only developers, who must act."""
+    if advice and (kind, name) not in _warned:
+        _warned.add((kind, name))
+        warnings.warn(f"the {kind} {name} is deprecated: {advice}", FutureWarning, stacklevel=3)
 
 
 def _origin(namespace: str) -> tuple[str, str]:
