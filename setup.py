@@ -15,5 +15,6 @@ setup(
     package_data={
         "aezoo.model_cards": ["zoo.json", "*/*"],
         "aezoo.plugin_index": ["index.json"],
+        "aezoo.scaffold": ["templates/**/*.txt"],
     },
 )

@@ -70,3 +70,7 @@ class UnknownRevisionError(WeightsError, LookupError):
 
 class TrainingError(AezooError):
     """A training run cannot go on; its last checkpoint is kept."""
+
+
+class ScaffoldError(AezooError):
+    """A new plugin cannot be written as asked for; nothing was written."""

@@ -14,7 +14,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aezoo.cli import bench, card, check, look, make, publish, quickstart, spec, use
+from aezoo.cli import (
+    bench,
+    card,
+    check,
+    convert,
+    look,
+    make,
+    new_plugin,
+    publish,
+    quickstart,
+    spec,
+    use,
+)
 from aezoo.errors import AezooError
 
 TRACEBACK = "AEZOO_TRACEBACK"
@@ -62,7 +74,7 @@ def _start(
     pass
 
 
-for group in (quickstart, look, spec, use, bench, make, card, publish, check):
+for group in (quickstart, look, spec, use, convert, bench, make, card, publish, check, new_plugin):
     group.add_to(app)
 
 

@@ -1,0 +1,1 @@
+"""`aezoo new-plugin`: a complete package with one working component, from templates."""
