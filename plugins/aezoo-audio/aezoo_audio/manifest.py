@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aezoo.hookspecs import hookimpl
-from aezoo.records import Capabilities, Component, Dataset
+from aezoo.records import Capabilities, Component, Dataset, MetricRecord
 from aezoo_audio import configs, datasets
 
 _SOUNDSTREAM = (
@@ -88,3 +88,12 @@ def aezoo_objectives() -> Iterator[Component]:
 @hookimpl
 def aezoo_datasets() -> Iterator[Dataset]:
     yield from (datasets.FSDD, datasets.FSDD_SPEAKERS)
+
+
+@hookimpl
+def aezoo_metrics() -> Iterator[MetricRecord]:
+    yield MetricRecord(
+        "conversion",
+        target="aezoo_audio.conversion:Conversion",
+        summary="whether converted speech is taken for the target speaker and keeps its digit",
+    )
