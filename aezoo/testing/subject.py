@@ -64,8 +64,10 @@ class Subject:
         found = self.bounds()
         return found.get(2) or next(iter(found.values()))
 
-    def build(self, bound: Bound | None = None, *, device: str | None = None) -> Autoencoder:
-        """A model with the component in it: fresh weights from seed 0, fitted, in eval mode.
+    def build(
+        self, bound: Bound | None = None, *, device: str | None = None, seed: int = 0
+    ) -> Autoencoder:
+        """A model with the component in it: fresh weights from ``seed``, fitted, in eval mode.
 
         Every parameter is moved a little, so that a part that starts as zero or as the
         identity does something.
@@ -74,7 +76,7 @@ class Subject:
 
         from aezoo.build import build
 
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = build(bound or self.bound(), device=device)
         model.prior_fitted = model.prior is not None
         if device != "meta":

@@ -28,7 +28,7 @@ def rate_is_monte_carlo(subject: Subject) -> None:
     with torch.no_grad():
         output = model(x, cond, generator=torch.Generator().manual_seed(1))
         reads = model.embed_for_prior(cond)
-        latent = output.latents[0]
+        latent = model.encode(x, cond)
         require(
             output.rate.shape == (3,) and bool(torch.isfinite(output.rate).all()),
             f"{model.spec}: the rate is {output.rate}",
