@@ -1,7 +1,8 @@
-"""Tensors to pictures: uint8 pixels, grids, side by side, PNG bytes. Pure functions.
+"""Tensors to pictures: uint8 pixels, grids, side by side, PNG and GIF bytes. Pure functions.
 
 Pixels are numpy uint8 arrays (H, W, C), stacks of them (N, H, W, C); C is 1 or 3. Tensors are
-float32 in [0, 1], (B, C, H, W).
+float32 in [0, 1], (B, C, H, W). Moving pictures have a further axis of T frames in front of
+their rows: (T, H, W, C), (N, T, H, W, C) and (B, C, T, H, W).
 """
 
 from __future__ import annotations
@@ -19,24 +20,29 @@ from aezoo.data.pictures import MODES, chw, convert
 from aezoo.errors import CapabilityError, DataError
 
 WHITE = 255
+RATE = 8  # frames a second of a moving picture
 
 
 def pixels(x: Tensor) -> np.ndarray:
     """x (B, C, H, W) in [0, 1], values beyond are clipped -> uint8 (B, H, W, C).
 
+    Of moving pictures (B, C, T, H, W) -> (B, T, H, W, C).
+
     Raises:
-        CapabilityError: x holds no pictures, which have two spatial axes and 1, 3 or 4 channels.
+        CapabilityError: x holds no pictures, which have 1, 3 or 4 channels and two spatial
+            axes, or three where they move.
     """
-    if x.ndim != 4 or x.shape[1] not in MODES:
+    if x.ndim not in (4, 5) or x.shape[1] not in MODES:
         raise CapabilityError(
-            f"pictures are (B, C, H, W) with 1, 3 or 4 channels, not {tuple(x.shape)}"
+            "pictures are (B, C, H, W), moving ones (B, C, T, H, W), with 1, 3 or 4 channels, "
+            f"not {tuple(x.shape)}"
         )
     scaled = x.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
     return scaled.movedim(1, -1).cpu().numpy()
 
 
 def tensor(image: np.ndarray) -> Tensor:
-    """uint8 (H, W, C) -> float32 (1, C, H, W) in [0, 1]."""
+    """uint8 (H, W, C) -> float32 (1, C, H, W) in [0, 1]; (T, H, W, C) -> (1, C, T, H, W)."""
     return torch.from_numpy(np.array(image)).movedim(-1, 0)[None].float().div_(255)
 
 
@@ -55,21 +61,22 @@ def grid(
 ) -> np.ndarray:
     """(N, H, W, C) -> one picture, row by row; nearly square unless ``columns`` is given.
 
-    ``gap`` pixels of grey level ``fill`` lie between pictures, none around them.
+    ``gap`` pixels of grey level ``fill`` lie between pictures, none around them. Of moving
+    pictures (N, T, H, W, C) one moving picture.
     """
-    n, height, width, channels = images.shape
+    n, *frames, height, width, channels = images.shape
     across = min(n, columns or math.ceil(math.sqrt(n)))
     down = math.ceil(n / across)
     size = (down * (height + gap) - gap, across * (width + gap) - gap, channels)
-    canvas = np.full(size, fill, np.uint8)
+    canvas = np.full((*frames, *size), fill, np.uint8)
     for i, image in enumerate(images):
         top, left = i // across * (height + gap), i % across * (width + gap)
-        canvas[top : top + height, left : left + width] = image
+        canvas[..., top : top + height, left : left + width, :] = image
     return canvas
 
 
 def beside(images: Sequence[np.ndarray], gap: int = 4, fill: int = WHITE) -> np.ndarray:
-    """Pictures (H, W, C) of one size, from left to right."""
+    """Pictures (H, W, C) of one size, from left to right; or moving ones (T, H, W, C)."""
     return grid(np.stack(images), columns=len(images), gap=gap, fill=fill)
 
 
@@ -81,6 +88,52 @@ def png(image: np.ndarray) -> bytes:
     squeezed = image[..., 0] if image.shape[-1] == 1 else image
     Image.fromarray(np.ascontiguousarray(squeezed)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def gif(frames: np.ndarray, rate: int = RATE) -> bytes:
+    """uint8 (T, H, W, C) with C of 1 or 3 -> the bytes of a GIF that repeats for ever.
+
+    The same every time. Grey levels stay as they are; colours become at most 256 a frame.
+    """
+    from PIL import Image
+
+    squeezed = np.ascontiguousarray(frames[..., 0] if frames.shape[-1] == 1 else frames)
+    first, *others = (Image.fromarray(frame) for frame in squeezed)
+    buffer = io.BytesIO()
+    first.save(
+        buffer, "GIF", save_all=True, append_images=others, duration=round(1000 / rate), loop=0
+    )
+    return buffer.getvalue()
+
+
+def encoded(image: np.ndarray) -> tuple[bytes, str]:
+    """A picture's file and its suffix: (H, W, C) as ".png", (T, H, W, C) as ".gif"."""
+    return (gif(image), ".gif") if image.ndim == 4 else (png(image), ".png")
+
+
+def read_frames(path: str | Path, channels: int) -> np.ndarray:
+    """A moving picture (GIF, WebP, APNG) as uint8 (T, H, W, channels); a still one has T = 1.
+
+    One that is shown for k times as long as the shortest stands for k frames: writers join
+    frames that are alike.
+
+    Raises:
+        DataError: the file is not there or is no picture that can be read; says which.
+    """
+    from PIL import Image, ImageSequence
+
+    frames: list[np.ndarray] = []
+    times: list[float] = []
+    try:
+        with Image.open(path) as image:
+            for frame in ImageSequence.Iterator(image):
+                frames.append(chw(convert(frame, channels)).transpose(1, 2, 0))
+                times.append(frame.info.get("duration", 0))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: cannot be read as a moving picture: {error}") from error
+    shortest = min(times)
+    counts = [max(1, round(t / shortest)) if shortest else 1 for t in times]
+    return np.repeat(np.stack(frames), counts, axis=0)
 
 
 def read(path: str | Path, channels: int) -> np.ndarray:

@@ -42,6 +42,8 @@ def models(tmp_path_factory) -> Path:
         "digits": DIGITS,
         "labelled": "vae(mlp(32),gaussian(4),mlp(32),cond=label(10),input=(1,8,8))",
         "sound": "vae(mlp(32),gaussian(4),mlp(32),input=(1,64))",
+        "film": "vae(res(8,depth=1),gaussian(2),unres(8,depth=1),input=(1,4,8,8))",
+        "fixed-film": "vae(mlp(8),gaussian(2),mlp(8),input=(1,4,8,8))",
     }
     for name, spec in specs.items():
         model = aezoo.create(spec).eval()
@@ -148,9 +150,9 @@ def test_info_of_a_component_says_its_arguments():
     assert re.search(r"codes +int +required +K", text)
 
 
-def test_a_name_of_two_kinds_is_shown_twice():
+def test_a_name_of_several_kinds_is_shown_for_each():
     kinds = {c["kind"] for c in json.loads(run("info", "gaussian", "--json").stdout)["components"]}
-    assert kinds == {"posterior", "likelihood"}
+    assert kinds == {"posterior", "likelihood", "corruption"}
 
 
 def test_every_component_can_be_shown():
@@ -403,6 +405,29 @@ def test_sample_writes_a_grid_that_the_seed_decides(models, tmp_path):
     a, b, c = ((tmp_path / f"{n}.png").read_bytes() for n in "abc")
     assert a == b
     assert a != c
+
+
+def test_video_goes_in_and_out_as_gif(models, tmp_path):
+    from aezoo import pictures
+
+    clip = np.random.default_rng(0).integers(0, 256, (6, 12, 16, 1), dtype=np.uint8)
+    path, out = tmp_path / "clip.gif", tmp_path / "out"
+    path.write_bytes(pictures.gif(clip))
+    said = run("reconstruct", models / "film", path, "--out", out, "--plain").stdout
+    assert "16x12x6" in said
+    model = aezoo.create(f"local:{models / 'film'}")
+    with torch.inference_mode():
+        y = model.reconstruct(pictures.tensor(clip)).clamp(0, 1)
+    assert (pictures.read_frames(out / "clip.gif", 1) == pictures.pixels(y)[0]).all()
+    run("reconstruct", models / "film", path, "--out", tmp_path / "pair.gif", "--max-side", 8)
+    assert pictures.read_frames(tmp_path / "pair.gif", 1).shape == (6, 192, 2 * 256 + 4, 1)
+    run("sample", models / "film", "-n", 6, "--columns", 3, "--out", tmp_path / "s.gif")
+    assert pictures.read_frames(tmp_path / "s.gif", 1).shape == (4, 2 * 64 + 2, 3 * 64 + 4, 1)
+    wrong = run("sample", models / "film", "--out", tmp_path / "s.png", code=2).stderr
+    assert "s.gif" in wrong
+    assert "s.png" in run("sample", models / "photos", "--out", tmp_path / "s.gif", code=2).stderr
+    error = run("reconstruct", models / "fixed-film", path, "--out", out, code=2).stderr
+    assert "takes 4 frames of 8x8 alone" in " ".join(error.split())
 
 
 def test_sample_takes_labels(models, tmp_path):

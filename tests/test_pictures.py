@@ -27,7 +27,7 @@ def test_pixels_and_back_are_the_same_for_every_grey_level():
     assert (pictures.pixels(pictures.tensor(levels))[0] == levels).all()
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 2, 8, 8), (1, 1, 8), (1, 3, 4, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 2, 8, 8), (1, 1, 8), (1, 2, 4, 8, 8)])
 def test_what_is_no_picture_is_refused(shape):
     with pytest.raises(CapabilityError, match="pictures are"):
         pictures.pixels(torch.zeros(shape))
@@ -124,3 +124,47 @@ def test_like_codes_have_like_colours():
 def test_psnr():
     assert pictures.psnr(0.01) == pytest.approx(20)
     assert pictures.psnr(0.0) == math.inf
+
+
+# -- moving pictures
+
+
+def film(channels: int = 1, frames: int = 5) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (frames, 6, 7, channels), dtype=np.uint8)
+    return noise
+
+
+def test_pixels_and_grids_of_moving_pictures_are_those_of_their_frames():
+    x = torch.rand(3, 3, 4, 6, 8)
+    got = pictures.grid(pictures.enlarge(pictures.pixels(x), 2), columns=2)
+    for t in range(4):
+        still = pictures.grid(pictures.enlarge(pictures.pixels(x[:, :, t]), 2), columns=2)
+        assert (got[t] == still).all()
+    assert torch.equal(pictures.tensor(pictures.pixels(x)[0]).mul(255), x[:1].mul(255).round())
+
+
+def test_grey_frames_survive_a_gif_and_colours_nearly(tmp_path):
+    data, suffix = pictures.encoded(film())
+    assert suffix == ".gif"
+    assert data == pictures.gif(film())
+    (tmp_path / "x.gif").write_bytes(data)
+    assert (pictures.read_frames(tmp_path / "x.gif", 1) == film()).all()
+    (tmp_path / "c.gif").write_bytes(pictures.gif(film(3)))
+    error = pictures.read_frames(tmp_path / "c.gif", 3).astype(int) - film(3)
+    assert abs(error).max() <= 16  # 42 colours a frame fit a palette of 256
+
+
+def test_frames_that_a_writer_joined_come_back_as_many(tmp_path):
+    joined = film()[[0, 0, 0, 1, 2, 2]]
+    (tmp_path / "x.gif").write_bytes(pictures.gif(joined))
+    with Image.open(tmp_path / "x.gif") as image:
+        assert image.n_frames == 3  # pyright: ignore[reportAttributeAccessIssue]
+    assert (pictures.read_frames(tmp_path / "x.gif", 1) == joined).all()
+
+
+def test_a_still_picture_is_one_frame(tmp_path):
+    (tmp_path / "x.png").write_bytes(pictures.png(film()[0]))
+    assert (pictures.read_frames(tmp_path / "x.png", 1) == film()[:1]).all()
+    (tmp_path / "bad.gif").write_bytes(b"GIF89a nothing")
+    with pytest.raises(DataError, match="cannot be read as a moving picture"):
+        pictures.read_frames(tmp_path / "bad.gif", 1)

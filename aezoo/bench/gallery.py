@@ -19,7 +19,7 @@ SIDE = 64  # pixels that a small picture is enlarged to
 
 @dataclass
 class Gallery(Metric):
-    """Gives no figures: writes PNG files into ``folder`` and says in ``content`` which."""
+    """Gives no figures: writes PNG files, GIF of video, and says in ``content`` which."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"latent", "x_hat"})
 
@@ -29,7 +29,7 @@ class Gallery(Metric):
 
     def missing(self, run: Run) -> str:
         shape = run.model.input_shape
-        if len(shape) != 3 or shape[0] not in (1, 3):
+        if len(shape) not in (3, 4) or shape[0] not in (1, 3):
             return f"its samples of shape {shape} are no pictures"
         return ""
 
@@ -60,7 +60,8 @@ class Gallery(Metric):
         from aezoo.train.checkpoint import write_atomic
 
         image = pictures.grid(pictures.enlarge_to(pictures.pixels(x), SIDE), columns)
-        file = f"pictures/{self.name}-{what}.png"
+        data, suffix = pictures.encoded(image)
+        file = f"pictures/{self.name}-{what}{suffix}"
         assert self.folder is not None
-        write_atomic(self.folder / file, pictures.png(image))
+        write_atomic(self.folder / file, data)
         self.content[what] = file

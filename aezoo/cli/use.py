@@ -1,4 +1,4 @@
-"""`aezoo reconstruct` and `aezoo sample`: pictures in, pictures out."""
+"""`aezoo reconstruct` and `aezoo sample`: pictures in, pictures out; video as GIF."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ Source = Annotated[
 ]
 PAIR = 256  # pixels that the longer side of a picture beside another has at least
 CELL = 64  # and of a picture in a grid
+KINDS = {".png": "a picture", ".gif": "video"}  # what is written in which file
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 def reconstruct(
     source: Source,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Picture files.")],
-    out: Annotated[Path, typer.Option(help="A folder; for one image also a file, x.png.")],
+    out: Annotated[Path, typer.Option(help="A folder; for one image also a file, x.png or x.gif.")],
     plain: Annotated[
         bool, typer.Option("--plain", help="The reconstruction alone, at its own size.")
     ] = False,
@@ -45,16 +46,17 @@ def reconstruct(
     """Send pictures through a model and back; the original stands left of what came out.
 
     A convolutional model takes a picture at its own size, another gets it cut and resized to
-    the model's. The errors printed are those of the picture that is written.
+    the model's. The errors printed are those of the picture that is written. A model of video
+    takes moving pictures (GIF, WebP, APNG) and writes GIF.
     """
-    targets = _targets(images, out)
+    _targets(images, out, out.suffix)
     on = options.device(device)
     import torch
 
     from aezoo import pictures
 
     model = options.load_model(source, on)
-    _check_pictures(model)
+    targets = _targets(images, out, _suffix(model))
     labels = _labels(model, cond, 1, on)
     if labels is None and model.cond is not None:
         raise CapabilityError(f"{source} needs the label of the picture: --cond 3")
@@ -70,15 +72,16 @@ def reconstruct(
         if not plain:
             pair = [pictures.enlarge_to(p, PAIR) for p in (original, result)]
             result = pictures.beside(pair)
-        write_atomic(target, pictures.png(result))
-        size = f"{original.shape[1]}x{original.shape[0]}"
+        write_atomic(target, pictures.encoded(result)[0])
+        *frames, height, width, _ = original.shape
+        size = "x".join(map(str, (width, height, *frames)))
         figures = f"mse {mse:.6f}  psnr {pictures.psnr(mse):.2f} dB"
         console.say(f"{path}  {size}  {figures}  -> {target}")
 
 
 def sample(
     source: Source,
-    out: Annotated[Path, typer.Option(help="The picture to write, x.png.")],
+    out: Annotated[Path, typer.Option(help="The picture to write, x.png; x.gif of video.")],
     n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 64,
     seed: options.Seed = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="Below 1: likelier samples.")] = 1.0,
@@ -89,7 +92,7 @@ def sample(
     device: options.Device = "auto",
 ) -> None:
     """Draw new samples from a model's prior into one picture."""
-    _check_png(out)
+    _check_suffix(out, out.suffix)
     on = options.device(device)
     import torch
 
@@ -97,57 +100,86 @@ def sample(
     from aezoo.train.checkpoint import write_atomic
 
     model = options.load_model(source, on)
-    _check_pictures(model)
+    _check_suffix(out, _suffix(model))
     generator = torch.Generator(on).manual_seed(seed)
     with torch.inference_mode():
         x = model.sample(
             n, _labels(model, cond, n, on), generator=generator, temperature=temperature
         )
     image = pictures.grid(pictures.enlarge_to(pictures.pixels(x), CELL), columns)
-    write_atomic(out, pictures.png(image))
+    write_atomic(out, pictures.encoded(image)[0])
     console.say(f"{n} samples, seed {seed}, temperature {temperature:g} -> {out}")
 
 
-def _targets(images: list[Path], out: Path) -> list[Path]:
+def _targets(images: list[Path], out: Path, suffix: str) -> list[Path]:
     """Where each picture's result goes: no two in one file, none over an original."""
     originals = {path.resolve() for path in images}
     if out.resolve() in originals:
         raise typer.BadParameter(f"{out} is the picture to be read; name another file")
     if out.suffix and not out.is_dir():
-        _check_png(out)
+        _check_suffix(out, suffix)
         if len(images) > 1:
             raise typer.BadParameter(f"{len(images)} pictures need a folder, not the file {out}")
         return [out]
     targets: list[Path] = []
     for path in images:
-        target, number = out / f"{path.stem}.png", 2
+        target, number = out / f"{path.stem}{suffix}", 2
         while target in targets or target.resolve() in originals:
-            target, number = out / f"{path.stem}-{number}.png", number + 1
+            target, number = out / f"{path.stem}-{number}{suffix}", number + 1
         targets.append(target)
     return targets
 
 
-def _check_png(path: Path) -> None:
-    if path.suffix.lower() != ".png":
-        raise typer.BadParameter(f"pictures are written as PNG: {path.with_suffix('.png')}")
+def _check_suffix(path: Path, suffix: str) -> None:
+    """That ``path`` is written as ``suffix``; before a model is known, ``suffix`` is its own."""
+    if suffix.lower() not in KINDS:
+        raise typer.BadParameter(
+            f"pictures are written as PNG: {path.with_suffix('.png')}; video as GIF: "
+            f"{path.with_suffix('.gif')}"
+        )
+    if path.suffix.lower() != suffix.lower():
+        what = KINDS[suffix]
+        raise typer.BadParameter(f"{what} is written as {suffix}: {path.with_suffix(suffix)}")
 
 
-def _check_pictures(model: Any) -> None:
+def _suffix(model: Any) -> str:
+    """Of the files that a model's pictures are written to."""
     shape = model.input_shape
-    if len(shape) != 3 or shape[0] not in (1, 3, 4):
+    if len(shape) not in (3, 4) or shape[0] not in (1, 3, 4):
         raise CapabilityError(f"{model.spec} is not a model of pictures: its input is {shape}")
+    return ".gif" if len(shape) == 4 else ".png"
 
 
 def _picture(path: Path, model: Any, max_side: int | None) -> np.ndarray:
-    """A file as the model takes it, uint8 (H, W, C)."""
+    """A file as the model takes it, uint8 (H, W, C) or, of video, (T, H, W, C)."""
     from aezoo import pictures
 
+    if len(model.input_shape) == 4:
+        return _clip(path, model, max_side)
     if model.capabilities.any_size:
         image = pictures.read(path, model.input_shape[0])
         return image if max_side is None else pictures.within(image, max_side)
     from aezoo.data.folder import picture
 
     return picture(path, model.input_shape).transpose(1, 2, 0)
+
+
+def _clip(path: Path, model: Any, max_side: int | None) -> np.ndarray:
+    import numpy as np
+
+    from aezoo import pictures
+    from aezoo.errors import DataError
+
+    channels, *size = model.input_shape
+    clip = pictures.read_frames(path, channels)
+    if max_side is not None:
+        clip = np.stack([pictures.within(frame, max_side) for frame in clip])
+    if not model.capabilities.any_size and list(clip.shape[:3]) != size:
+        raise DataError(
+            f"{path} has {clip.shape[0]} frames of {clip.shape[2]}x{clip.shape[1]}; {model.spec} "
+            f"takes {size[0]} frames of {size[2]}x{size[1]} alone"
+        )
+    return clip
 
 
 def _labels(model: Any, text: str | None, n: int, on: Any) -> Any:
