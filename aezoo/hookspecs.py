@@ -149,9 +149,12 @@ def aezoo_likelihoods() -> Iterable[Component]:
 
     Attribute ``param_channels = P``; ``forward(params (B,P,*S))`` gives a torch
     Distribution of batch shape ``(B,)`` and event shape ``(C,*S)`` over x float32;
-    its ``mean`` is the reconstruction. Attribute ``range``: what x lies in, [0,1] where it is
-    not given, ``(-1.0, 1.0)`` for audio, None for any. Attribute ``density``: False where
-    ``log_prob`` is a score and no log-density of the data; the model then has no bound.
+    its ``mean`` is the reconstruction. One without a closed mean raises NotImplementedError
+    there, as torch's Distribution does, and takes ``sample(generator=...)``: a draw then stands
+    for the mean. One over levels says which: ``levels``, a Tensor of the values that x has, and
+    ``on_levels``, a text such as "256 mu-law levels". Attribute ``range``: what x lies in, [0,1]
+    where it is not given, ``(-1.0, 1.0)`` for audio, None for any. Attribute ``density``: False
+    where ``log_prob`` is a score and no log-density of the data; the model then has no bound.
     """
 
 
