@@ -8,6 +8,10 @@ from aezoo.hookspecs import hookimpl
 from aezoo.records import Capabilities, Component, Dataset, MetricRecord
 from aezoo_audio import configs, datasets
 
+_EXAMPLE = (
+    "vqvae(audio/dilated(8,(4,2),depth=1,narrow=4),fsq(3,3),"
+    "audio/dilated(8,(4,2),depth=1,narrow=4){},input=(1,72))"
+)
 _SOUNDSTREAM = (
     "Zeghidour et al., SoundStream: An End-to-End Neural Audio Codec, 2021, arXiv:2107.03312"
 )
@@ -27,6 +31,7 @@ def aezoo_encoders() -> Iterator[Component]:
         summary="strided convolutions and dilated residual blocks, from waveforms of any length",
         caps=Capabilities(ranks=(1,)),
         paper=_SOUNDSTREAM,
+        example=_EXAMPLE.format(""),
     )
 
 
@@ -39,6 +44,7 @@ def aezoo_decoders() -> Iterator[Component]:
         summary="dilated residual blocks and transposed convolutions, to waveforms of any length",
         caps=Capabilities(ranks=(1,)),
         paper=_SOUNDSTREAM,
+        example=_EXAMPLE.format(""),
     )
 
 
@@ -49,7 +55,9 @@ def aezoo_likelihoods() -> Iterator[Component]:
         config=configs.MuLawConfig,
         target="aezoo_audio.likelihoods.mulaw:MuLawLikelihood",
         summary="each sample by itself on companded levels",
+        caps=Capabilities(ranks=(1,)),
         paper=_WAVENET,
+        example=_EXAMPLE.format(",likelihood=audio/mulaw(8)"),
     )
     yield Component(
         "wavenet",
@@ -58,6 +66,9 @@ def aezoo_likelihoods() -> Iterator[Component]:
         summary="each sample on companded levels given those before it; sampled with a cache",
         caps=Capabilities(ranks=(1,)),
         paper=_WAVENET,
+        example=_EXAMPLE.format(
+            ",likelihood=audio/wavenet(8,layers=4,cycle=2,levels=8,features=4)"
+        ),
     )
 
 
@@ -70,6 +81,7 @@ def aezoo_priors() -> Iterator[Component]:
         summary="dilated causal convolutions over a row of codes; sampled with a cache",
         caps=Capabilities(discrete=True, ranks=(1,), conditional=True),
         paper=_WAVENET,
+        example="audio/wavenet(8,layers=4,cycle=2)",
     )
 
 
@@ -82,6 +94,9 @@ def aezoo_objectives() -> Iterator[Component]:
         summary="distances of magnitude spectra at several resolutions, and the penalties",
         caps=Capabilities(ranks=(1,)),
         paper=_PARALLEL_WAVEGAN,
+        example=_EXAMPLE.format(
+            ",likelihood=gaussian(sigma=1.0),objective=audio/spectral((16,64))"
+        ),
     )
 
 

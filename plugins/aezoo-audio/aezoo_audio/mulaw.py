@@ -31,3 +31,8 @@ def from_levels(level: Tensor, levels: int) -> Tensor:
     """The amplitude of each level, float32 in [-1,1]; of an odd count the middle one is 0."""
     steps = levels - 1
     return expand(level.float() * (2 / steps) - 1, steps).clamp(-1, 1)
+
+
+def every_level(levels: int, device: torch.device | None = None) -> Tensor:
+    """All amplitudes there are, rising: (levels,) float32."""
+    return from_levels(torch.arange(levels, device=device), levels)

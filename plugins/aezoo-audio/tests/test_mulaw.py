@@ -9,7 +9,7 @@ import torch
 
 from aezoo_audio.configs import MuLawConfig
 from aezoo_audio.likelihoods.mulaw import MuLawLikelihood
-from aezoo_audio.mulaw import compand, expand, from_levels, to_levels
+from aezoo_audio.mulaw import compand, every_level, expand, from_levels, to_levels
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -32,6 +32,7 @@ def test_a_level_is_its_own_nearest(levels):
     assert x.abs().max() == 1
     assert (x.diff() > 0).all()
     assert torch.equal(to_levels(x, levels), every)
+    assert torch.equal(x, every_level(levels))
 
 
 def test_an_amplitude_goes_to_the_level_that_is_nearest_by_ear():

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from aezoo_audio.configs import MuLawConfig
-from aezoo_audio.mulaw import from_levels, to_levels
+from aezoo_audio.mulaw import every_level, to_levels
 
 
 class MuLawLikelihood(nn.Module):
     """Decoder output (B, levels * C, T), logits -> a probability for each sample's level."""
+
+    range = (-1.0, 1.0)  # of x
 
     def __init__(self, config: MuLawConfig, shape: tuple[int, ...]):
         super().__init__()
@@ -40,6 +42,8 @@ class MuLaw(Distribution):
 
     def __init__(self, logits: Tensor):
         self.logits = logits
+        self.levels = every_level(logits.shape[1], logits.device)
+        self.on_levels = f"{logits.shape[1]} mu-law levels"
         super().__init__(logits.shape[:1], logits.shape[2:], validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -50,7 +54,7 @@ class MuLaw(Distribution):
     @property
     def mean(self) -> Tensor:
         """(B, C, *S): of the amplitudes, not of the levels."""
-        return torch.einsum("bk...,k->b...", self.logits.softmax(1), self._amplitudes())
+        return torch.einsum("bk...,k->b...", self.logits.softmax(1), self.levels)
 
     @torch.no_grad()
     def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
@@ -58,8 +62,4 @@ class MuLaw(Distribution):
         shape = (*sample_shape, *self.logits.shape)
         gumbel = torch.empty(shape, device=self.logits.device).exponential_().log().neg()
         level = (self.logits + gumbel).argmax(len(sample_shape) + 1)
-        return self._amplitudes()[level]
-
-    def _amplitudes(self) -> Tensor:
-        levels = self.logits.shape[1]
-        return from_levels(torch.arange(levels, device=self.logits.device), levels)
+        return self.levels[level]

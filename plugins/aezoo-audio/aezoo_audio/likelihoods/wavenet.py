@@ -15,7 +15,7 @@ from torch.distributions import Distribution
 
 from aezoo.errors import ShapeError
 from aezoo_audio.configs import WaveNetConfig
-from aezoo_audio.mulaw import from_levels, to_levels
+from aezoo_audio.mulaw import every_level, to_levels
 from aezoo_audio.wavenet import WaveNet
 
 
@@ -25,6 +25,8 @@ class WaveNetLikelihood(nn.Module):
     Raises:
         ShapeError: the waveforms have more than one channel.
     """
+
+    range = (-1.0, 1.0)  # of x
 
     def __init__(self, config: WaveNetConfig, shape: tuple[int, ...]):
         super().__init__()
@@ -57,6 +59,8 @@ class WaveNetDistribution(Distribution):
 
     def __init__(self, net: WaveNet, features: Tensor):
         self.net, self.features = net, features
+        self.levels = every_level(net.symbols, features.device)
+        self.on_levels = f"{net.symbols} mu-law levels"
         batch, _, length = features.shape
         super().__init__(torch.Size([batch]), torch.Size([1, length]), validate_args=False)
 
@@ -73,5 +77,4 @@ class WaveNetDistribution(Distribution):
         batch, _, length = self.features.shape
         features = self.features.repeat(draws, 1, 1)
         levels = self.net.sample(draws * batch, length, features, generator=generator)
-        x = from_levels(levels, self.net.symbols)
-        return x.reshape(*sample_shape, batch, 1, length)
+        return self.levels[levels].reshape(*sample_shape, batch, 1, length)
