@@ -119,6 +119,14 @@ BROKEN = {
         DATASET + "Dataset('a', '', (1,), (), 0, (), 'mit', target='x')",
         "expected 'package.module:name'",
     ),
+    "format's weights": (
+        FORMAT + "FormatRecord('a', 'k', ('v',), 'model.bin', 'p:f', '')",
+        "expected the name of a safetensors file",
+    ),
+    "format's kinds": (
+        FORMAT + "FormatRecord('a', 'k', 'v', 'a.safetensors', 'p:f', '')",
+        "a tuple of its values",
+    ),
 }
 
 

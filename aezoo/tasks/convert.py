@@ -44,9 +44,10 @@ def convert(
 
 @torch.no_grad()
 def likeliest(model: Any, x: Tensor) -> Tensor:
-    """(B,) int64: the label under which each x (B, C, *S) costs the model least.
+    """(B,) int64: the label under which each x (B, C, *S) has the smallest loss.
 
-    The cost is that of the code and of x given the code; without a prior, of x alone.
+    The loss is that of the model's own objective, which for many is minus a bound on
+    log p(x). Every label is tried with the same draw of z.
 
     Raises:
         CapabilityError: the model's condition is no label.
@@ -58,11 +59,16 @@ def likeliest(model: Any, x: Tensor) -> Tensor:
             f"{model.spec} is not conditioned on labels, which could be tried one by one; say of "
             "which condition x is"
         )
-    costs = []
-    for label in range(classes):
-        output = model(x, torch.full((len(x),), label, device=x.device))
-        costs.append(output.distortion if output.rate is None else output.distortion + output.rate)
-    return torch.stack(costs).argmin(0)
+
+    def loss(row: Tensor, label: int) -> Tensor:
+        generator = torch.Generator(x.device).manual_seed(0)
+        cond = torch.tensor([label], device=x.device)
+        losses = model.loss(row, cond, generator=generator)
+        return losses.total if losses.criterion is None else losses.criterion
+
+    # One by one: a loss is the mean over its batch.
+    rows = [torch.stack([loss(row, label) for label in range(classes)]) for row in x.split(1)]
+    return torch.stack(rows).argmin(1)
 
 
 def _check(model: Any) -> None:
