@@ -64,6 +64,7 @@ hooks = Hooks()
 COMPONENT = "@hookimpl\ndef aezoo_quantizers():\n    yield "
 MODEL = "@hookimpl\ndef aezoo_models():\n    yield "
 DATASET = "@hookimpl\ndef aezoo_datasets():\n    yield "
+FORMAT = "@hookimpl\ndef aezoo_formats():\n    yield "
 ENTRY = "ModelEntry('m', 'vae(mlp,gaussian(2),mlp)', 's', (), folder='f')"
 
 BROKEN = {
