@@ -62,12 +62,17 @@ def names(distribution: str, kind: str, namespace: str | None = None) -> Names:
             f"{distribution!r} has {component!r} behind its first word, which a spec cannot write "
             "as a component's name; take words that begin with a letter, as in acme-rvq"
         )
+    if len(space) + len(component) > LONGEST:
+        raise ScaffoldError(
+            f"{space}/{component}, as specs would write it, has more than {LONGEST} letters; take "
+            "a shorter name or --namespace"
+        )
     cls = "".join(word.capitalize() for word in component.split("_"))
     return Names(distribution, space, package, component, cls)
 
 
 def _check_namespace(namespace: str, distribution: str) -> None:
-    if len(namespace) > LONGEST or not is_word(namespace):
+    if not is_word(namespace):
         raise ScaffoldError(
             f"the namespace {namespace!r} is not one word of letters, digits and '_' that begins "
             "with a letter; give another: --namespace acme"
