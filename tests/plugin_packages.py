@@ -1,12 +1,18 @@
 """Small plugins for the tests, installed for real: files on sys.path that importlib.metadata finds.
 
 `lay_out` writes what an installer leaves behind; `sources` writes a project that pip can build.
+`install` lets pip build projects into a folder; `wheel` and `Environment` are for tests that want
+what a stranger has: wheels in a virtual environment that knows nothing of this checkout.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +149,98 @@ packages = ["{package}"]
 """
     )
     return project
+
+
+def install(projects: list[Path], target: Path) -> None:
+    """Let pip build the projects and install them into the folder ``target``."""
+    _pip("install", "--no-build-isolation", "--target", str(target), *map(str, projects))
+
+
+def wheel(project: Path, out: Path) -> Path:
+    """The wheel of a project, built in a copy: setuptools leaves files beside its sources."""
+    copy = out / f"{project.name}-sources"
+    kept = ("aezoo", "model_cards", "plugins/index.json", "pyproject.toml", "setup.py",
+            "README.md", "LICENSE")  # fmt: skip
+    if (project / "aezoo").is_dir():  # the core's folder holds much that is no part of it
+        for name in kept:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            if (project / name).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(project / name, copy / name, ignore=ignored)
+            else:
+                shutil.copyfile(project / name, copy / name)
+    else:
+        shutil.copytree(project, copy)
+    before = set(out.glob("*.whl"))
+    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(out), str(copy))
+    (built,) = set(out.glob("*.whl")) - before
+    return built
+
+
+class Environment:
+    """A virtual environment with these wheels, and with the libraries of the tests' own.
+
+    torch alone is 5 GB, so the libraries are not installed again: a ``.pth`` file points to a
+    folder of links to each of them but aezoo and its plugins, whatever way these are installed.
+    """
+
+    def __init__(self, folder: Path, wheels: list[Path], libraries: Path):
+        venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+        self.bin = folder / ("Scripts" if os.name == "nt" else "bin")
+        self.python = self.bin / Path(sys.executable).name
+        where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        site = Path(self.run(self.python, "-c", where).strip())
+        (site / "libraries.pth").write_text(f"{libraries}\n")
+        # pip, from the tests' environment, works in this one.
+        _pip("--python", str(self.python), "install", "--no-compile", *map(str, wheels))
+
+    def run(self, *command: object, code: int = 0, **env: str) -> str:
+        """What a command prints, run in the environment and nowhere near the checkout."""
+        clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        done = subprocess.run(
+            [str(part) for part in command],
+            env=clean | {"OMP_NUM_THREADS": "2", "PYTHONWARNINGS": "error"} | env,
+            cwd=self.bin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + (done.stderr if code else "")
+
+    def aezoo(self, *args: object, code: int = 0, **env: str) -> str:
+        """What the ``aezoo`` command of the environment prints."""
+        return self.run(self.bin / "aezoo", *args, code=code, **env)
+
+
+def libraries(folder: Path) -> Path:
+    """Links to everything that is installed beside the tests, but aezoo and its plugins."""
+    folder.mkdir()
+    for site in [Path(p) for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]:
+        for path in site.iterdir():
+            ours = path.name.lower().startswith(("aezoo", "__editable__", "__pycache__"))
+            if not ours and not _is_plugin(path) and not (folder / path.name).exists():
+                (folder / path.name).symlink_to(path, target_is_directory=path.is_dir())
+    return folder
+
+
+def _is_plugin(path: Path) -> bool:
+    entries = path / "entry_points.txt"
+    return entries.is_file() and "[aezoo]" in entries.read_text(encoding="utf-8")
+
+
+def _pip(*args: str) -> None:
+    """Without the network and without dependencies: these are there."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    verb = next(i for i, word in enumerate(args) if word in ("install", "wheel"))
+    options = ["--no-deps", "--no-index"]
+    done = subprocess.run(
+        [*command, *args[: verb + 1], *options, *args[verb + 1 :]],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _package(folder: Path, package: str, body: str, modules: str) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from plugin_packages import TOY, sources
+from plugin_packages import TOY, install, sources
 
 ROOT = Path(__file__).resolve().parent.parent
 CHILD = {"OMP_NUM_THREADS": "2", "PYTHONWARNINGS": "error"}
@@ -49,7 +49,7 @@ print(json.dumps([c for c in saved if "acme" in c["name"]]))
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """A folder with five plugins, each installed by pip from its sources."""
+    """A folder with six plugins, each installed by pip from its sources."""
     work = tmp_path_factory.mktemp("plugins")
     future = TOY.replace("quantizer()", "quantizer(api=2)")
     projects = [
@@ -60,11 +60,8 @@ def installed(tmp_path_factory) -> Path:
         sources(work / "src", "twice", distribution="twice-two"),
         sources(work / "src", "shut"),
     ]
-    target = work / "site"
-    options = "--no-deps --no-build-isolation --no-index --disable-pip-version-check --quiet"
-    command = [sys.executable, "-m", "pip", "install", *options.split(), "--target", str(target)]
-    subprocess.run([*command, *map(str, projects)], check=True, timeout=300)
-    return target
+    install(projects, work / "site")
+    return work / "site"
 
 
 def python(code: str, *args: str, path: Path | None = None, **env: str) -> str:
