@@ -218,7 +218,7 @@ class Disentanglement(Metric):
         images = self.run.images.images
         factors: Factors = images.factors()  # type: ignore[attr-defined]
         seed = self.run.seed
-        dead = ACTIVE if self.run.model.capabilities.bound == "elbo" else 0.0
+        dead = ACTIVE if self.run.model.bound_name == "elbo" else 0.0
         parts = dci(z, factors, seed=seed)
         text = f"z at its mode, {factors.shape[1]} factors"
         pairs = "groups of 64 rows alike in one factor, 2000 learnt from, 1000 judged"

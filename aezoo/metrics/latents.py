@@ -96,7 +96,7 @@ class Posterior(Metric):
             raise ValueError(f"rows_kept must be at least 2, not {self.rows_kept}")
 
     def missing(self, run: Run) -> str:
-        if run.model.capabilities.bound != "elbo":
+        if run.model.bound_name != "elbo":
             return "the model has no posterior q(z|x), its z is a function of x"
         return ""
 

@@ -139,6 +139,8 @@ class Likelihood(Metric):
             raise ValueError(f"k must be at least 1, or 0 for no such bound, not {self.k}")
 
     def missing(self, run: Run) -> str:
+        if not run.model.has_density:
+            return "the model's likelihood is no density of the data, so it has no likelihood bound"
         if run.model.capabilities.bound is None:
             return "a plain autoencoder charges nothing for z, so it has no likelihood bound"
         return ""
