@@ -176,15 +176,21 @@ def _model(entry: Registered, candidates: list[Bound], rank: int, own: bool) -> 
 
 def _works(bound: Bound) -> bool:
     """Whether the model can be built and has what its family needs of the bottleneck."""
-    from aezoo.build import build
-
-    model = build(bound, device="meta")
-    if bound.entry.qualified != "vae":
-        return True
     import torch
 
-    h = torch.empty(2, *model.encoder.out_shape, device="meta")
+    from aezoo.build import build
+
     try:
-        return model.bottleneck(h).q is not None
+        model = build(bound, device="meta")
+    except AezooError:
+        raise
+    except Exception:  # what only meta tensors cannot do is for `meta_construction` to say
+        build(bound)
+        return True
+    if bound.entry.qualified != "vae":
+        return True
+    shape = model.encoder.out_shape
+    try:
+        return model.bottleneck(torch.empty(2, *shape, device="meta")).q is not None
     except (NotImplementedError, RuntimeError):  # it computes what meta tensors cannot
         return True
