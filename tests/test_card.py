@@ -18,7 +18,10 @@ from aezoo.bench.rows import Row, read_csv, write_csv
 from aezoo.bench.run import run
 from aezoo.cli.app import app
 from aezoo.errors import MetricError
+from aezoo.hub.cards import card
+from aezoo.hub.config import config_of
 from aezoo.hub.zoo import entry_for, write_index
+from aezoo.records import Figure
 
 SPEC = "vae(mlp(16),gaussian(4),mlp(16),input=(1,8,8))"
 RECIPE = f"""
@@ -73,6 +76,44 @@ def results_file(root: Path) -> Path:
 def test_what_was_written_is_right(root: Path) -> None:
     assert made.models(root / "model_cards") == ["one", "two"]
     assert wrong(root) == wrong(root, "two") == []
+
+
+def test_a_plugins_model_is_called_by_its_namespace(root: Path) -> None:
+    cards, rows = root / "model_cards", made.results(root / "benchmarks/results")
+    text = made.make("one", cards, rows, "acme").readme
+    assert 'aezoo.create("acme/one", pretrained=True)' in text
+    assert "\n# acme/one\n" in text
+    assert made.check("one", cards, rows, "acme") != []
+    made.write("one", cards, rows, "acme")
+    assert made.check("one", cards, rows, "acme") == []
+    assert made.check("one", cards, rows) != []
+    where = [f"--cards={cards}", f"--results={root / 'benchmarks/results'}"]
+    check = ["card", "one", "--check", *where]
+    assert CliRunner().invoke(app, [*check, "--namespace=acme"]).exit_code == 0
+    assert CliRunner().invoke(app, check).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "task", "call"),
+    [
+        (
+            "ae(mlp(4),point(2),mlp(4),input=(1,9))",
+            "audio-to-audio",
+            "reconstruct(x)  # x: (B, 1, 9)",
+        ),
+        ("ae(mlp(4),point(2),mlp(4),input=(1,2,3))", "image-to-image", "reconstruct(x)"),
+        (
+            "ae(mlp(4),point(2),mlp(4),cond=label(3),input=(1,2,3,3))",
+            "video-to-video",
+            "reconstruct(x, cond)  # x: (B, 1, 2, 3, 3), cond: (B,)",
+        ),
+    ],
+)
+def test_a_card_says_what_the_model_takes(spec: str, task: str, call: str) -> None:
+    figure = Figure("mse", 0.1, "data", "test", 5, "as it is")
+    text = card(config_of(aezoo.create(spec)), name="it", figures=[figure])
+    assert f'type: "{task}"' in text
+    assert f"model.{call}" in text
 
 
 def test_a_card_shows_the_rows(root: Path) -> None:

@@ -54,8 +54,10 @@ def models(cards: Path) -> list[str]:
     return sorted(found)
 
 
-def make(name: str, cards: Path, rows: Sequence[Row]) -> CardFiles:
+def make(name: str, cards: Path, rows: Sequence[Row], namespace: str = "") -> CardFiles:
     """The card of ``cards/NAME`` and its training.json, as they should be.
+
+    ``namespace`` is the plugin's whose models these are: its card says NAMESPACE/NAME.
 
     Raises:
         MetricError: a file that a card is made of is missing, or no row is of these weights.
@@ -79,7 +81,7 @@ def make(name: str, cards: Path, rows: Sequence[Row]) -> CardFiles:
     training |= {"figures": [_short(figure) for figure in figures]}
     text = card(
         config,
-        name=name,
+        name=f"{namespace}/{name}" if namespace else name,
         summary=recipe.get("summary", ""),
         data=recipe.get("data", ""),
         **_data_facts(recipe.get("data", "")),
@@ -93,7 +95,7 @@ def make(name: str, cards: Path, rows: Sequence[Row]) -> CardFiles:
     return CardFiles(text, json.dumps(training, indent=2, ensure_ascii=False) + "\n", own)
 
 
-def write(name: str, cards: Path, rows: Sequence[Row]) -> Path:
+def write(name: str, cards: Path, rows: Sequence[Row], namespace: str = "") -> Path:
     """Write README.md and training.json of ``cards/NAME``; the README's path.
 
     Raises:
@@ -101,23 +103,23 @@ def write(name: str, cards: Path, rows: Sequence[Row]) -> Path:
     """
     from aezoo.train.checkpoint import write_atomic
 
-    made = make(name, cards, rows)
+    made = make(name, cards, rows, namespace)
     write_atomic(cards / name / TRAINING, made.training.encode())
     write_atomic(cards / name / CARD, made.readme.encode())
     return cards / name / CARD
 
 
-def check(name: str, cards: Path, rows: Sequence[Row]) -> list[str]:
+def check(name: str, cards: Path, rows: Sequence[Row], namespace: str = "") -> list[str]:
     """What disagrees about a model, a sentence each; empty where all is well."""
-    return list(_disagreements(name, cards, rows))
+    return list(_disagreements(name, cards, rows, namespace))
 
 
-def _disagreements(name: str, cards: Path, rows: Sequence[Row]) -> Iterator[str]:
+def _disagreements(name: str, cards: Path, rows: Sequence[Row], namespace: str) -> Iterator[str]:
     from aezoo.hub.load import load_folder
 
     folder = cards / name
     try:
-        made = make(name, cards, rows)
+        made = make(name, cards, rows, namespace)
         config = loads((folder / CONFIG).read_bytes(), str(folder / CONFIG))
         load_folder(folder)  # config, weights and components fit each other
     except AezooError as error:

@@ -27,6 +27,7 @@ def card(
     results: Annotated[
         Path | None, typer.Option(help="The folder of rows; by default benchmarks/results.")
     ] = None,
+    namespace: Annotated[str, typer.Option(help="Of the plugin whose models these are.")] = "",
 ) -> None:
     """Write the card of a trained model from its config, recipe, training and measured rows.
 
@@ -50,7 +51,7 @@ def card(
     text = readme.read_text(encoding="utf-8") if readme.is_file() and not names else ""
     shown = BEGIN in text
     if check:
-        wrong = [line for name in chosen for line in made.check(name, folder, rows)]
+        wrong = [line for name in chosen for line in made.check(name, folder, rows, namespace)]
         if shown and not wrong and placed(text, overview(folder, rows)) != text:
             wrong = [f"{readme}: the table of the zoo is not what the rows say; run aezoo card"]
         for line in wrong:
@@ -60,7 +61,7 @@ def card(
         console.say(f"{len(chosen)} cards agree with their config, weights, index and rows")
         return
     for name in chosen:
-        console.say(str(made.write(name, folder, rows)))
+        console.say(str(made.write(name, folder, rows, namespace)))
     if shown:
         from aezoo.train.checkpoint import write_atomic
 

@@ -12,6 +12,10 @@ from typing import Any
 
 from aezoo.hub.config import Config
 from aezoo.records import Figure
+from aezoo.spec import parse
+
+#: What the Hub calls a model of inputs with so many axes: sound, pictures, video.
+TASKS = {2: "audio-to-audio", 3: "image-to-image", 4: "video-to-video"}
 
 
 def card(
@@ -83,7 +87,7 @@ def _metadata(
                 "name": name,
                 "results": [
                     {
-                        "task": {"type": "image-to-image", "name": "Autoencoding"},
+                        "task": {"type": TASKS[len(config.input.shape)], "name": "Autoencoding"},
                         "dataset": {
                             "type": dataset_repo if set_name == data and dataset_repo else set_name,
                             "name": set_name,
@@ -117,12 +121,16 @@ def _what(config: Config, papers: Sequence[str]) -> str:
 
 
 def _use(config: Config, name: str, repo: str | None) -> str:
+    told = "cond" in dict(parse(config.display).kwargs)  # each sample's condition must be given
+    shape = ", ".join(str(n) for n in config.input.shape)
     source = f"model = aezoo.create({json.dumps(f'hf://{repo}' if repo else name)}"
     lines = [
         "import aezoo",
         "",
         f"{source})" if repo else f"{source}, pretrained=True)",
-        f"x_hat = model.reconstruct(x)  # x: (B, {', '.join(str(n) for n in config.input.shape)})",
+        f"x_hat = model.reconstruct(x, cond)  # x: (B, {shape}), cond: (B,)"
+        if told
+        else f"x_hat = model.reconstruct(x)  # x: (B, {shape})",
     ]
     return "\n".join(["```python", *lines, "```"])
 
