@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aezoo.errors import ShapeError
 from torch import Tensor, nn
 
+from aezoo.errors import ShapeError
 from aezoo_video.configs import Causal
 from aezoo_video.layers import CausalConv, Up, blocks
 

@@ -17,12 +17,13 @@ others of train of MNIST's other digits, and "test" of its test digits: no split
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
+from numpy.typing import NDArray
+
+from aezoo.data.parquet import fingerprint as fingerprint_of_files
 from aezoo.data.sets import load as load_images
 from aezoo.records import Dataset
-from numpy.typing import NDArray
+from aezoo.registry import dataset as record
 
 FRAMES, SIDE, DIGIT = 13, 32, 14
 
@@ -50,10 +51,9 @@ def load(dataset: Dataset, split: str) -> tuple[Bytes, Numbers]:
 
 
 def fingerprint(dataset: Dataset, split: str) -> str:
-    """Of what the rows are made of, MNIST's own bytes, and how many there are."""
-    mnist = load_images("mnist", split)
-    digest = hashlib.sha256(np.ascontiguousarray(mnist.images)).hexdigest()
-    return f"moving digits 1\n{dataset.splits} {dataset.validation}\n{digest}"
+    """Of MNIST's files, which the rows are made of, and of how many rows there are."""
+    mnist = fingerprint_of_files(record("mnist"), split)
+    return f"moving digits 1\n{dataset.splits} {dataset.validation}\n{mnist}"
 
 
 def make(

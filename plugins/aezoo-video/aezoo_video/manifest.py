@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from aezoo.hookspecs import hookimpl
 from aezoo.records import Capabilities, Component, Dataset
-
 from aezoo_video import configs
 
 _MAGVIT2 = (

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
 from aezoo.components.priors.checks import check_temperature
 from aezoo.components.priors.pixelcnn import draw
 from aezoo.errors import ShapeError
-from torch import Generator, Tensor, nn
-
 from aezoo_video.configs import GPT
 
 _BASE = 100.0  # longest wave of a rotation, in places times 2 pi: axes of codes are short
