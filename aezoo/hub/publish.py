@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +49,8 @@ def publish(
 ) -> Publication:
     """Put a model's folder on the Hub, in one commit.
 
-    The model is loaded first: what does not load is not published. The repository and the
+    A folder without a card gets one, of its config and of the recipe and the training beside
+    it. The model is loaded first: what does not load is not published. The repository and the
     branch are made where they are not there; what else the repository holds is left alone.
 
     Args:
@@ -64,15 +68,19 @@ def publish(
     """
     repo_name(repo)
     folder = _folder(source)
-    load_folder(folder)
+    model = load_folder(folder)
     files = tuple(file_record(folder / name) for name in FILES if (folder / name).is_file())
+    made: dict[str, bytes] = {}
+    if not (folder / CARD).is_file():
+        made[CARD] = _made_card(model, folder, repo).encode()
+        files = (_record(CARD, made[CARD]), *files)
     weights = next(record for record in files if record.name == WEIGHTS)
     name = source.name if isinstance(source, ModelEntry) else folder.name
     message = message or f"{name}: weights {weights.sha256[:12]}"
     from huggingface_hub import constants
 
     plan = Publication(repo, branch or "main", files, message, f"{constants.ENDPOINT}/{repo}")
-    return plan if dry_run else _send(plan, folder, private, token)
+    return plan if dry_run else _send(plan, folder, made, private, token)
 
 
 def push_to_hub(
@@ -98,12 +106,29 @@ def push_to_hub(
         return publish(folder, repo, branch=branch, private=private, token=token).url
 
 
-def _plain_card(model: Any, repo: str) -> str:
+def _plain_card(model: Any, repo: str, **facts: Any) -> str:
     from aezoo.resolve import walk
 
     papers = [part.entry.component.paper for part in walk(model.bound)]
     papers = [paper for paper in dict.fromkeys(papers) if paper]
-    return card(config_of(model), name=repo.partition("/")[2], repo=repo, papers=papers)
+    return card(config_of(model), name=repo.partition("/")[2], repo=repo, papers=papers, **facts)
+
+
+def _made_card(model: Any, folder: Path, repo: str) -> str:
+    """The card of a finished run, whose folder has none yet."""
+    recipe, training = folder / "recipe.toml", folder / "training.json"
+    facts: dict[str, Any] = {}
+    if recipe.is_file():
+        said = tomllib.loads(recipe.read_text(encoding="utf-8"))
+        facts = {name: said.get(name, "") for name in ("summary", "data", "limits")}
+        facts["recipe"] = {name: value for name, value in said.items() if name != "limits"}
+    if training.is_file():
+        facts["training"] = json.loads(training.read_text(encoding="utf-8"))
+    return _plain_card(model, repo, **facts)
+
+
+def _record(name: str, content: bytes) -> FileRecord:
+    return FileRecord(name, len(content), hashlib.sha256(content).hexdigest())
 
 
 def _folder(source: ModelEntry | str | os.PathLike[str]) -> Path:
@@ -123,7 +148,9 @@ def _folder(source: ModelEntry | str | os.PathLike[str]) -> Path:
     return Path(source.folder)
 
 
-def _send(plan: Publication, folder: Path, private: bool, token: str | None) -> Publication:
+def _send(
+    plan: Publication, folder: Path, made: dict[str, bytes], private: bool, token: str | None
+) -> Publication:
     from huggingface_hub import CommitOperationAdd, HfApi, constants
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -131,7 +158,9 @@ def _send(plan: Publication, folder: Path, private: bool, token: str | None) -> 
     )
 
     api = HfApi(endpoint=constants.ENDPOINT, token=token)
-    operations = [CommitOperationAdd(r.name, folder / r.name) for r in plan.files]
+    operations = [
+        CommitOperationAdd(r.name, made.get(r.name, folder / r.name)) for r in plan.files
+    ]
     try:
         api.create_repo(plan.repo, private=private, exist_ok=True)
         if plan.branch != "main":
