@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -16,7 +18,7 @@ from aezoo.testing import rank_worker
 from aezoo.testing.outcome import Broken, require
 from aezoo.testing.subject import Subject
 
-WAIT = 120.0  # seconds that two processes may take
+WAIT = 300.0  # seconds that two processes may take
 
 
 def two_ranks_equal_one(subject: Subject) -> None:
@@ -54,29 +56,35 @@ def _near(a: Tensor, b: Tensor) -> bool:
 
 def _run(spec: str, folder: Path) -> list[dict[str, Tensor]]:
     path = os.pathsep.join(p for p in sys.path if p)
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", rank_worker.__name__, spec, str(folder), str(rank), "2"],
-            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for rank, process in enumerate(started):
-            _, trouble = process.communicate(timeout=WAIT)
-            if process.returncode:
-                raise Broken(f"{spec}: rank {rank} of 2 fails: {trouble.strip()[-500:]}")
-    except subprocess.TimeoutExpired:
+    with contextlib.ExitStack() as stack:
+        started: list[subprocess.Popen[bytes]] = []
+        for rank in range(2):
+            log = stack.enter_context((folder / f"{rank}.log").open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", rank_worker.__name__, spec, str(folder), str(rank), "2"],
+                env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            started.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        _wait(spec, folder, started)
+    return [load_file(folder / f"{rank}.safetensors") for rank in range(2)]
+
+
+def _wait(spec: str, folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Until all are done, or one has failed: the others would wait for it for ever."""
+    end = time.monotonic() + WAIT
+    while any(process.poll() is None for process in started):
+        if time.monotonic() > end or any(process.poll() for process in started):
+            break
+        time.sleep(0.05)
+    for rank, process in enumerate(started):
+        if process.poll():
+            trouble = (folder / f"{rank}.log").read_text(errors="replace").strip()[-500:]
+            raise Broken(f"{spec}: rank {rank} of 2 fails: {trouble}")
+    if any(process.poll() is None for process in started):
         raise Broken(
             f"{spec}: two ranks are not done after {WAIT:.0f} s; they wait for each other",
             "call every collective on every rank, in the same order, whatever the data",
-        ) from None
-    finally:
-        for process in started:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
-    return [load_file(folder / f"{rank}.safetensors") for rank in range(2)]
+        )
