@@ -109,7 +109,8 @@ def aezoo_posteriors() -> Iterable[Component]:
     """Continuous bottlenecks, q(z|x): ``T(config, in_shape=(F,*L))``.
 
     Attribute ``out_shape = (D,*L)``;
-    ``forward(h, *, sample: bool, generator=None) -> aezoo.latents.Latent``.
+    ``forward(h, *, sample: bool, generator=None) -> aezoo.latents.Latent``. One whose z is a
+    point, without a q, says so by ``deterministic = True``: a vae then has no bound.
     """
 
 

@@ -498,3 +498,24 @@ def test_wrong_types_of_input_are_named() -> None:
     for codes in (torch.full((1, 2, 2), 8), torch.full((1, 2, 2), -1), torch.zeros(1, 2, 2)):
         with pytest.raises(ValueError, match="integer codes from 0 to 7"):
             model.decode_codes(codes)
+
+
+def test_a_vae_without_a_posterior_says_beforehand_that_it_has_no_bound() -> None:
+    model = build("vae(mlp(8),point(2),mlp(8),input=(1,4,4))")
+    assert model.capabilities.bound is None
+    assert model.capabilities.sample
+    x = torch.rand(3, 1, 4, 4)
+    assert model.reconstruct(x).shape == x.shape
+    with pytest.raises(CapabilityError, match="has no likelihood bound: z is a point"):
+        model.elbo(x)
+
+
+def test_a_pass_in_two_halves_is_the_pass() -> None:
+    model = build("vae(mlp(8),gaussian(2),mlp(8),cond=label(3),input=(1,4,4))").eval()
+    x, cond = torch.rand(5, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1])
+    whole = model(x, cond, generator=seeded(3))
+    latent = model.encode(x, cond, sample=True, generator=seeded(3))
+    halves = model.output(x, latent, cond)
+    assert torch.equal(halves.elbo, whole.elbo)
+    assert torch.equal(halves.x_hat, whole.x_hat)
+    assert halves.cond is cond
