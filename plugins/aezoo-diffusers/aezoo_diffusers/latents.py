@@ -113,6 +113,8 @@ class MomentsPosterior(nn.Module):
 class LatentsPosterior(nn.Module):
     """h (B,D,*L) -> z of the same shape, scaled: one point."""
 
+    deterministic = True
+
     def __init__(self, config: configs.Latents, *, in_shape: tuple[int, ...]):
         super().__init__()
         self.in_shape = self.out_shape = in_shape

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -61,7 +63,10 @@ MODELS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     ),
     "movq": (
         "VQModel",
-        TWO | ATTENTIVE | {"num_vq_embeddings": 16, "latent_channels": 4, "norm_type": "spatial"},
+        TWO
+        | ATTENTIVE
+        | {"block_out_channels": (32, 32)}  # spatial norms have 32 groups
+        | {"num_vq_embeddings": 16, "latent_channels": 4, "norm_type": "spatial"},
         (3, 16, 16),
     ),
     "dc": (
@@ -122,14 +127,10 @@ def theirs(name: str) -> Any:
 @functools.cache
 def folder(name: str) -> Path:
     """What diffusers' save_pretrained writes of it."""
-    # Held by the cache, and removed with it at the end of the process.
-    kept = tempfile.TemporaryDirectory(prefix=f"{name}-")
-    _KEPT.append(kept)
-    theirs(name).save_pretrained(kept.name)
-    return Path(kept.name)
-
-
-_KEPT: list[Any] = []
+    kept = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    atexit.register(shutil.rmtree, kept)
+    theirs(name).save_pretrained(kept)
+    return kept
 
 
 @functools.cache
