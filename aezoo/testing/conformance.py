@@ -154,21 +154,19 @@ def parametrize_with_checks(
 
 def _of_spec(text: str) -> list[Subject]:
     spec = parse(text)
-    found, trouble = [], None
+    found = []
     for kind in KINDS:
-        try:
-            bound = bind(spec, (kind,))
-        except SpecError as error:
-            trouble = trouble if kind != "family" and trouble else error
-            continue
-        found.append(Subject(kind, bound.entry.qualified, bound.entry.component, bound.entry, text))
+        with contextlib.suppress(SpecError):  # of another kind, perhaps
+            entry = bind(spec, (kind,)).entry
+            found.append(Subject(kind, entry.qualified, entry.component, entry, text))
     if found:
         return found
-    named = [r for r in registry.components() if r.qualified == spec.name]
-    for entry in named:  # the error of the kind that has the name says what is wrong
-        bind(spec, (entry.kind,))
-    assert trouble is not None
-    raise trouble
+    known = registry.components()
+    for entry in known:  # the error of the kind that has the name says what is wrong
+        if entry.qualified == spec.name:
+            bind(spec, (entry.kind,))
+    hint = suggest(spec.name, [entry.qualified for entry in known])
+    raise SpecError(f"unknown component {spec.name!r}{hint}", spec.name_span)
 
 
 def _of_namespace(namespace: str) -> list[Subject]:
