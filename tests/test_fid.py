@@ -108,6 +108,12 @@ def figures(kind: type[Metric], world: int = 1, spoil: bool = False, **options: 
         run = Run(None, images, CPU, seed=5, rank=rank, world=world)
         assert metric.missing(run) == ""
         metric.begin(run)
+        there = metric.reference_images
+        if there is not None:
+            pixels = torch.from_numpy(there.images.copy()).float() / 255
+            for block in range(rank, -(-len(pixels) // 100), world):
+                numbers = torch.arange(block * 100, min(block * 100 + 100, len(pixels)))
+                metric.update_reference(pixels[numbers], numbers)
         for block in range(rank, -(-N // 20), world):
             numbers = torch.arange(block * 20, min(block * 20 + 20, N))
             part = x[numbers]
@@ -221,6 +227,28 @@ def test_in_the_bench(cache: Path) -> None:
     plain = aezoo.create("ae(mlp(16),point(4),mlp(16),input=(1,8,8))").eval()
     rows = bench(plain, data="digits", split="test[:50]", metrics=asked, device="cpu")
     assert [row.metric for row in rows] == ["rfd-tiny"]
+
+
+def test_the_reference_is_seen_once_by_all(cache: Path) -> None:
+    model = aezoo.create("vae(mlp(16),gaussian(4),mlp(16),input=(1,8,8))").eval()
+    asked = ["fid(network=tiny)", "kid(network=tiny)", "prc(network=tiny)"]
+    asked += ["fid(network=tiny,limit=300)", "kid(network=tiny,limit=300)"]
+    once = bench(model, data="digits", split="test[:50]", metrics=asked, device="cpu")
+    network = features.network("tiny", CPU).extractor
+    assert network.seen == len(load("digits", "train")) + 300 + 50
+    assert len(list(cache.iterdir())) == 4  # with kid's and prc's the same
+    # From the cache, and each metric by itself in a cache of its own, the figures are the same.
+    again = bench(model, data="digits", split="test[:50]", metrics=asked, device="cpu")
+    assert network.seen == len(load("digits", "train")) + 300 + 50 + 50
+    for path in cache.iterdir():
+        path.unlink()
+    alone = [
+        row
+        for name in asked
+        for row in bench(model, data="digits", split="test[:50]", metrics=name, device="cpu")
+    ]
+    for rows in (again, alone):
+        assert [row.value for row in rows] == pytest.approx([row.value for row in once], rel=1e-9)
 
 
 def test_what_cannot_be_is_said(cache: Path) -> None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,17 @@ class _Task:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """Blocks that one method of several metrics is given."""
+
+    what: str  # "reads", for the progress bar
+    blocks: range  # this process's
+    block: Callable[[int], tuple[Any, ...]]  # the method's arguments for a block
+    method: str  # of the metrics
+    tasks: list[_Task]
+
+
 @dataclass(slots=True)
 class _Bench:
     ranks: Ranks
@@ -252,20 +264,36 @@ class _Bench:
     def _pass(self, run: Run, tasks: list[_Task]) -> None:
         """This process's blocks, each once through the model and to every metric."""
         needs = frozenset[str]().union(*(task.metric.needs for task in tasks))
-        feeds: list[tuple[str, Callable[[int], Any]]] = []
-        if needs - {"samples"} or any(_overrides(t.metric, "update") for t in tasks):
-            feeds.append(("reads", lambda b: self._batch(run, b, needs)))
-        if "samples" in needs:
-            feeds.append(("draws", lambda b: _samples(run, b, self.block)))
+        feeds = self._references(run, tasks)
+        read = [t for t in tasks if t.metric.needs - {"samples"} or _overrides(t.metric, "update")]
+        drawn = [t for t in tasks if "samples" in t.metric.needs]
         blocks = range(run.rank, -(-run.n // self.block), run.world)
-        with self._progress(run, len(feeds) * len(blocks)) as advance:
-            for what, feed in feeds:
-                for b in blocks:
-                    given = feed(b)
-                    for task in tasks:
+        if read:
+            feed = _Feed("reads", blocks, lambda b: (self._batch(run, b, needs),), "update", read)
+            feeds.append(feed)
+        if drawn:
+            draw = partial(_samples, run, block=self.block)
+            feeds.append(_Feed("draws", blocks, draw, "update_samples", drawn))
+        with self._progress(run, sum(len(feed.blocks) for feed in feeds)) as advance:
+            for feed in feeds:
+                for b in feed.blocks:
+                    given = feed.block(b)
+                    for task in feed.tasks:
                         if not task.error:
-                            _guarded(task, lambda t=task, g=given, w=what: _update(t.metric, w, g))
-                    advance(what)
+                            _guarded(task, partial(getattr(task.metric, feed.method), *given))
+                    advance(feed.what)
+
+    def _references(self, run: Run, tasks: list[_Task]) -> list[_Feed]:
+        """The other images that metrics ask for, each split once, for all that ask for it."""
+        feeds: dict[tuple[str, str], _Feed] = {}
+        for task in tasks:
+            images = task.metric.reference_images
+            if images is not None:
+                blocks = range(run.rank, -(-len(images) // BLOCK), run.world)
+                block = partial(_rows, images, run)
+                new = _Feed("refers to", blocks, block, "update_reference", [])
+                feeds.setdefault((images.dataset.name, images.split), new).tasks.append(task)
+        return list(feeds.values())
 
     def _batch(self, run: Run, b: int, needs: frozenset[str]) -> Batch:
         """Block ``b``: its rows, and what the model makes of them."""
@@ -274,20 +302,21 @@ class _Bench:
         rows = torch.arange(first, stop, device=run.device)
         cond = y if run.model.capabilities.conditional else None
         batch = Batch(x, y, rows, b, run, cond)
+        if not needs & {"output", "latent", "x_hat"}:
+            return batch
+        model, same = run.model, False
+        h = model.features(x, cond)  # once, for the draw and for the mode
         if "output" in needs:
-            batch.output = run.model(x, cond, generator=batch.generator("z"))
+            drawn = model.bottleneck(h, sample=True, generator=batch.generator("z"))
+            batch.output = output = model.output(x, drawn, cond)
+            # Where z is a function of x, the pass was at the mode already.
+            same = all(latent.q is None for latent in output.latents)
         if needs & {"latent", "x_hat"}:
-            output = batch.output
-            if output is not None and len(output.latents) == 1 and output.latents[0].q is None:
-                # z is a function of x, so that the pass has been at the mode already.
-                latent = output.latents[0]
-                x_hat = output.x_hat if "x_hat" in needs else None
-            else:
-                latent, x_hat = run.model.encode(x, cond), None
-            batch.latent = latent
+            batch.latent = latent = drawn if same else model.bottleneck(h, sample=False)
             if "x_hat" in needs:
-                if x_hat is None:
-                    x_hat = point(run.model.p(latent.z, cond, size=tuple(x.shape[2:])))
+                size = tuple(x.shape[2:])
+                p = output.p if same else model.p(latent.z, cond, size=size)
+                x_hat = point(p, batch.generator("x_hat"))  # drawn where p has no mean
                 batch.x_hat = x_hat.clamp(*run.images.dataset.range)
         return batch
 
@@ -359,15 +388,15 @@ class _Bench:
 # -- pieces
 
 
-def _update(metric: Metric, what: str, given: Any) -> None:
-    if what == "reads":
-        metric.update(given)
-    elif "samples" in metric.needs:
-        metric.update_samples(*given)
-
-
 def _overrides(metric: Metric, method: str) -> bool:
     return getattr(type(metric), method) is not getattr(Metric, method)
+
+
+def _rows(images: ImageSet, run: Run, b: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Block ``b`` of another split, and the numbers of its rows."""
+    first, stop = b * BLOCK, min((b + 1) * BLOCK, len(images))
+    x, _ = _block(part(images, first, stop), run.device, run.seed)
+    return x, torch.arange(first, stop, device=run.device)
 
 
 def _samples(run: Run, b: int, block: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -99,6 +99,9 @@ class Metric:
 
     # The state takes no part in comparing: two metrics are equal where their options are.
     run: Run = field(init=False, repr=False, compare=False)
+    #: Other images that the run's are held against, where `begin` names some. Metrics that name
+    #: the same split see its blocks side by side: a network they share looks at each once.
+    reference_images: ImageSet | None = field(init=False, default=None, repr=False, compare=False)
     sums: dict[str, Tensor] = field(init=False, default_factory=dict, repr=False, compare=False)
     rows: dict[str, list[tuple[Tensor, Tensor]]] = field(
         init=False, default_factory=dict, repr=False, compare=False
@@ -113,13 +116,16 @@ class Metric:
 
     def begin(self, run: Run) -> None:
         """Before the first block. What is drawn or loaded once is made here."""
-        self.run, self.sums, self.rows = run, {}, {}
+        self.run, self.sums, self.rows, self.reference_images = run, {}, {}, None
 
     def update(self, batch: Batch) -> None:
         """One block. No host sync: no ``.item()``, no ``float(tensor)``, no ``.cpu()``."""
 
     def update_samples(self, x: Tensor, rows: Tensor) -> None:
         """Generated samples (B, C, *S), in range, and their numbers (B,); `needs` "samples"."""
+
+    def update_reference(self, x: Tensor, rows: Tensor) -> None:
+        """A block (B, C, *S) of `reference_images`, and its rows' numbers (B,)."""
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
         """The figures, from the merged state; called in one process only.

@@ -7,7 +7,8 @@
 Any other network gives ``fd-NAME`` for ``fid`` and ``rfd-NAME`` for ``rfid``.
 
 What the reference's images come to is kept in the cache, by data, split, rows, network and
-weights. Where it is not there yet, all processes share the work, as they do for the images.
+weights. Where it is not there yet, all processes share the work, as they do for the images, and
+metrics of one network and split share its features.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from aezoo.data.sets import ImageSet, binarise, load, scaled
+from aezoo.data.sets import ImageSet, load
 from aezoo.errors import MetricError
 from aezoo.folders import cache_dir
 from aezoo.metrics import features, frechet, kid, precision_recall
@@ -30,7 +31,6 @@ from aezoo.metrics.base import Batch, Metric, Run, generator
 from aezoo.records import Figure
 
 FORMAT = 1  # raised when the same images would give other statistics
-_BLOCK = 100  # images of the reference at a time
 _FID = ("inception_tf1", "inception_tf1_bf16")  # whose distance is called FID
 
 
@@ -60,12 +60,10 @@ class _Compared(Metric):
         self.extract = features.network(self.network, run.device)
         self.against = self._against(run)
         if not self.cached.is_file():
-            blocks = -(-len(self.against) // _BLOCK)
-            for block in range(run.rank, blocks, run.world):
-                first = block * _BLOCK
-                x = _pixels(self.against, first, first + _BLOCK, run).to(run.device)
-                rows = torch.arange(first, first + len(x), device=run.device)
-                self._take("reference", x, rows, len(self.against))
+            self.reference_images = self.against
+
+    def update_reference(self, x: Tensor, rows: Tensor) -> None:
+        self._take("reference", x, rows, len(self.against))
 
     def update_samples(self, x: Tensor, rows: Tensor) -> None:
         self._take("images", x, rows, self.run.n)
@@ -225,14 +223,6 @@ def _gaussian(n: int, found: dict[str, Tensor]) -> frechet.Gaussian:
 
 def _drawn(run: Run, what: str) -> dict[str, Any]:
     return {"higher_is_better": False, "seed": run.seed if what == "samples" else None}
-
-
-def _pixels(images: ImageSet, first: int, stop: int, run: Run) -> Tensor:
-    """Rows as float32 in [0,1]; the fixed bits of a binary set."""
-    rows = slice(first, min(stop, len(images)))
-    binary = images.dataset.binary
-    pixels = binarise(images, run.seed, rows) if binary else images.images[rows].copy()
-    return scaled(torch.from_numpy(pixels))
 
 
 def _fingerprint(images: ImageSet) -> str:
