@@ -9,11 +9,12 @@ Paine et al., Fast Wavenet Generation Algorithm, 2016, arXiv:1611.09482).
 Letters: B batch, K values of a symbol, T places, E channels of the condition.
 """
 
-# torch's types call every bias, and every module of a list, something that may be missing.
-# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false
-# pyright: reportOptionalCall=false, reportArgumentType=false, reportOperatorIssue=false
+# torch's types call every bias something that may be missing.
+# pyright: reportOptionalMemberAccess=false
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ class WaveNet(nn.Module):
         """symbols (B,T) int64 in [0,K) -> (B,K,T) float32, each place's given those before."""
         before = self.embed(symbols[:, :-1]).transpose(1, 2)
         h = F.pad(before, (1, 0))
-        total = 0.0
+        total = torch.zeros_like(h)
         for layer in self.layers:
             h, skip = layer(h, cond)
             total = total + skip
@@ -142,19 +143,20 @@ class _Steps:
     def __init__(self, net: WaveNet, n: int):
         self.net = net
         self.t = 0
+        self.layers = cast("list[GatedLayer]", list(net.layers))
         new = net.embed.weight.new_zeros
-        self.kept = [new(layer.dilation, n, net.width) for layer in net.layers]
+        self.kept = [new(layer.dilation, n, net.width) for layer in self.layers]
         # Taps outside channels, as [one dilation ago, now] lies in memory.
-        self.weights = [layer.causal.weight.transpose(1, 2).flatten(1) for layer in net.layers]
+        self.weights = [layer.causal.weight.transpose(1, 2).flatten(1) for layer in self.layers]
 
     def logits(self, h: Tensor, cond: Tensor | None) -> Tensor:
         """h (n,width), the embedding of the symbol before; cond (n,E) -> (n,K) float32."""
-        total = 0.0
-        for layer, kept, weight in zip(self.net.layers, self.kept, self.weights, strict=True):
+        total = torch.zeros_like(h)
+        for layer, kept, weight in zip(self.layers, self.kept, self.weights, strict=True):
             place = self.t % layer.dilation
             u = F.linear(torch.cat([kept[place], h], dim=1), weight, layer.causal.bias)
             kept[place] = h
-            if layer.cond is not None:
+            if layer.cond is not None and cond is not None:
                 u = u + F.linear(cond, layer.cond.weight.flatten(1))
             out = F.linear(gate(u), layer.out.weight.flatten(1), layer.out.bias)
             h, skip = layer.join(h, out)
