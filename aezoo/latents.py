@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent, Normal
 
 #: Codes of one quantizer (B, *L), or (B, q, *L) with q codes a place, int64; or a tuple of
 #: them, one a level, the largest map first.
@@ -94,3 +94,10 @@ def point(p: Distribution, generator: torch.Generator | None = None) -> Tensor:
     if mean is not None:
         return mean
     return p.sample(generator=generator)  # pyright: ignore[reportCallIssue]
+
+
+def normals(distribution: Distribution | None) -> Normal | None:
+    """The independent normals, one a dimension, that a distribution is made of; else None."""
+    if isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal):
+        return distribution.base_dist
+    return None

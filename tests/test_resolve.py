@@ -180,14 +180,16 @@ def random_bound(rng: random.Random) -> Bound:
             case "decay" | "dropout" | "share":
                 return rng.random()
             case "kernel":
-                return rng.choice([3, 5, 7])
+                return rng.choice([3, 5, 7] if field.type == "int" else ["imq", "rbf"])
+            case "kind":
+                return rng.choice([1, 2])
             case "pretrained":
                 return rng.random() < 0.5
             case "name":
                 return rng.choice(["resnet18", "resnet18.a1_in1k"])
             case "stage":
                 return rng.randint(-3, 3)
-        return rng.randint(2, 600)
+        return rng.uniform(0.01, 0.99) if field.type == "float" else rng.randint(2, 600)
 
     while True:
         try:
@@ -316,7 +318,7 @@ def check_error(action, message, caret):
 
 ERRORS = [
     ("vea(mlp(8),gaussian(2),mlp(8))", "unknown family 'vea'; did you mean 'vae'?", "vea"),
-    ("mlp(8)", "mlp is an encoder and a decoder, not a family", "mlp"),
+    ("mlp(8)", "mlp is an encoder, a decoder and a critic, not a family", "mlp"),
     ("vae(mpl(8),gaussian(2),mlp(8))", "unknown encoder 'mpl'; did you mean 'mlp'?", "mpl"),
     ("vae(unres(8),gaussian(2),mlp(8))", "unres is a decoder, not an encoder", "unres"),
     ("vae(mlp(8),vq(8,2),mlp(8))", "vq is a quantizer, not a posterior", "vq"),

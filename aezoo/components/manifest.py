@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from aezoo.components.conditions.configs import RECORDS as CONDITIONS
 from aezoo.components.corruptions.configs import RECORDS as CORRUPTIONS
+from aezoo.components.critics.configs import RECORDS as CRITICS
 from aezoo.components.decoders.configs import RECORDS as DECODERS
 from aezoo.components.encoders.configs import RECORDS as ENCODERS
 from aezoo.components.likelihoods.configs import RECORDS as LIKELIHOODS
@@ -67,3 +68,8 @@ def aezoo_corruptions() -> tuple[Component, ...]:
 @hookimpl
 def aezoo_objectives() -> tuple[Component, ...]:
     return OBJECTIVES
+
+
+@hookimpl
+def aezoo_critics() -> tuple[Component, ...]:
+    return CRITICS

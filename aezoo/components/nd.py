@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -86,3 +87,8 @@ def doublings(small: tuple[int, ...], large: tuple[int, ...]) -> int:
 def flat(shape: tuple[int, ...]) -> int:
     """The number of values in one sample of this shape."""
     return math.prod(shape)
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in float32 at least: what a likelihood or a KL is computed in, under autocast too."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal, kl_divergence
+from torch.distributions import Distribution, kl_divergence
 
 from aezoo.components.quantizers.nearest import perplexity, usage
+from aezoo.latents import normals
 from aezoo.metrics.base import Batch, Metric, Run, wide
 from aezoo.records import Figure
 
@@ -118,7 +119,7 @@ class Posterior(Metric):
             self.accumulate("idle", (kl < EPSILON).sum(0))
         # Blocks have one size but for the last; a superset of the first rows is kept.
         self._block = max(self._block, len(z))
-        if batch.block * self._block < self.rows_kept and _normal(q) is not None:
+        if batch.block * self._block < self.rows_kept and normals(q) is not None:
             self.keep("q", batch.rows, torch.stack([mean, scale, z], 1))
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
@@ -157,17 +158,10 @@ class Posterior(Metric):
 
 def kl_per_dimension(q: Distribution, p: Distribution | None) -> Tensor | None:
     """(B,D) nats, or None where the posterior or the prior is not normal in each dimension."""
-    mine, theirs = _normal(q), _normal(p)
+    mine, theirs = normals(q), normals(p)
     if mine is None or theirs is None:
         return None
     return kl_divergence(mine, theirs).flatten(1)
-
-
-def _normal(distribution: Distribution | None) -> Normal | None:
-    """The independent normals that a distribution is made of, or None."""
-    if isinstance(distribution, Independent) and isinstance(distribution.base_dist, Normal):
-        return distribution.base_dist
-    return None
 
 
 class Codes(Metric):

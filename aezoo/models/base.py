@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from aezoo.components.nd import crop
+from aezoo.components.nd import crop, wide
 from aezoo.components.quantizers.nearest import count_codes
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent, Losses, Output, levels, point
@@ -211,7 +211,7 @@ class Autoencoder(nn.Module):
         params = self.decoder(self._join(z, self._embed(self.cond, cond)))
         if size is None and tuple(z.shape[1:]) == tuple(self.latent_shape):
             size = self.input_shape[1:]
-        return self.likelihood((crop(params, size) if size else params).float())
+        return self.likelihood(wide(crop(params, size) if size else params))
 
     def reconstruct(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """x (B, C, *S) -> the mean of p(x|z) at the mode of q(z|x), same shape."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Independent
 
 from aezoo.components.likelihoods.configs import BernoulliConfig
+from aezoo.components.nd import wide
 
 
 class BernoulliLikelihood(nn.Module):
@@ -23,5 +24,5 @@ class BernoulliLikelihood(nn.Module):
         self.param_channels = shape[0]
 
     def forward(self, params: Tensor) -> Independent:
-        pixels = Bernoulli(logits=params.float(), validate_args=False)
+        pixels = Bernoulli(logits=wide(params), validate_args=False)
         return Independent(pixels, params.ndim - 1, validate_args=False)

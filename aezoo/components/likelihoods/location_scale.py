@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from aezoo.components.likelihoods.levels import TOP, to_levels
+from aezoo.components.nd import wide
 
 FLOOR = 1e-3  # a learned scale stays above it: a quarter of a level
 START = 0.1  # a learned scale starts here, near the error of a half-trained model
@@ -41,7 +42,7 @@ class LocationScale(nn.Module):
             self.raw_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, params: Tensor) -> Independent:
-        location, scale = self._location_scale(params.float())
+        location, scale = self._location_scale(wide(params))
         pixels = self.family(location, scale, validate_args=False)
         return Independent(pixels, params.ndim - 1, validate_args=False)
 

@@ -20,6 +20,7 @@ from torch.distributions import Distribution
 
 from aezoo.components.likelihoods.configs import LogisticMixtureConfig
 from aezoo.components.likelihoods.levels import TOP, to_levels
+from aezoo.components.nd import wide
 
 _HALF = TOP / 2  # the network's units run from -1 to 1: level = _HALF * (unit + 1)
 _LOG_SCALE_FLOOR = -7.0  # of a scale in the network's units; the paper's bound
@@ -44,7 +45,7 @@ class LogisticMixtureLikelihood(nn.Module):
 
     def forward(self, params: Tensor) -> LogisticMixture:
         m, c = self.components, self.channels
-        parts = params.float().split([m, m * c, m * c, self.param_channels - m * (1 + 2 * c)], 1)
+        parts = wide(params).split([m, m * c, m * c, self.param_channels - m * (1 + 2 * c)], 1)
         logits, means, log_scales, coefficients = parts
         per_channel = (m, c)
         return LogisticMixture(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from aezoo.components.nd import pointwise
+from aezoo.components.nd import pointwise, wide
 from aezoo.components.posteriors.configs import Gaussian
 from aezoo.latents import Latent
 
@@ -26,7 +26,7 @@ class GaussianPosterior(nn.Module):
     def forward(
         self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
     ) -> Latent:
-        mu, log_variance = self.project(h).float().chunk(2, dim=1)
+        mu, log_variance = wide(self.project(h)).chunk(2, dim=1)
         sigma = (0.5 * log_variance.clamp(*LOG_VARIANCE)).exp()
         q = Independent(Normal(mu, sigma, validate_args=False), mu.ndim - 1, validate_args=False)
         if not sample:
