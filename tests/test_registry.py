@@ -127,7 +127,7 @@ def test_listing_is_ordered_and_by_kind(site):
         (
             ("quantizer",),
             "gaussian",
-            "gaussian is a posterior, a likelihood and a corruption, not a quantizer; quantizers are ",
+            "gaussian is a posterior, a likelihood and a corruption, not a quantizer; ",
         ),
         (
             ("posterior", "quantizer"),
