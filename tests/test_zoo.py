@@ -22,8 +22,9 @@ def measured(model: str, split: str, metrics: str) -> dict[str, float]:
     return {row.metric: row.value for row in run(model, split=split, metrics=metrics, device="cpu")}
 
 
-@pytest.mark.parametrize("name", aezoo.list_models())
+@pytest.mark.parametrize("name", [n for n in aezoo.list_models() if "/" not in n])
 def test_every_model_loads_in_eval_mode_and_reconstructs(name: str) -> None:
+    """Those of aezoo itself: a plugin tests its own, and many are on the Hub alone."""
     model = aezoo.create(name, pretrained=True)
     assert not model.training
     assert model.card is not None
