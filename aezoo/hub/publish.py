@@ -158,9 +158,7 @@ def _send(
     )
 
     api = HfApi(endpoint=constants.ENDPOINT, token=token)
-    operations = [
-        CommitOperationAdd(r.name, made.get(r.name, folder / r.name)) for r in plan.files
-    ]
+    operations = [CommitOperationAdd(r.name, made.get(r.name, folder / r.name)) for r in plan.files]
     try:
         api.create_repo(plan.repo, private=private, exist_ok=True)
         if plan.branch != "main":
