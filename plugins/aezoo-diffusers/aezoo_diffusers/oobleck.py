@@ -6,7 +6,9 @@ modules that cannot be copied. The parametrization in its place computes the sam
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 from diffusers.models.autoencoders import autoencoder_oobleck
 from torch import nn
@@ -54,14 +56,14 @@ def _renormed(network: nn.Module) -> nn.Module:
     return network
 
 
-class _quietly(warnings.catch_warnings):
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
     """Without the one warning that diffusers' use of weight_norm gives."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+    with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore",
             message=r"`torch\.nn\.utils\.weight_norm` is deprecated in favor of "
             r"`torch\.nn\.utils\.parametrizations\.weight_norm`\.",
             category=FutureWarning,
         )
+        yield
