@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from plugin_packages import installed_in, lay_out
 from torch.utils._python_dispatch import TorchDispatchMode
 from typer.testing import CliRunner
 
@@ -195,6 +196,20 @@ class Curious(Metric):
         return [self.figure("nothing", 0, "none")]
 
 
+def test_a_block_is_encoded_once(models: dict[str, Path]) -> None:
+    for name in SPECS:
+        model = aezoo.Autoencoder.from_pretrained(models[name])
+        seen = []
+        model.encoder.register_forward_hook(lambda *given, seen=seen: seen.append(1))
+        asked = "reconstruction" if name == "ae" else "reconstruction,likelihood"
+        found = run(model, data="digits", metrics=asked, n=120, device="cpu")
+        assert len(seen) == 2, name  # blocks
+        alone = run(model, data="digits", metrics="reconstruction", n=120, device="cpu")
+        if name != "ae":
+            alone += run(model, data="digits", metrics="likelihood", n=120, device="cpu")
+        assert values(found) == pytest.approx(values(alone), rel=1e-9)
+
+
 class NoReads(TorchDispatchMode):
     """Fails where a tensor's value is read by Python: on a GPU that would wait for it."""
 
@@ -275,6 +290,64 @@ def test_any_number_of_processes_measures_the_same(models, tmp_path, n, processe
     for row in one:
         value = found[row.model, *row.measurement]
         assert value == pytest.approx(row.value, rel=1e-6, abs=1e-12), row.metric
+
+
+NETWORK = """
+@hookimpl
+def aezoo_features():
+    yield FeatureRecord("tiny", "acme_plugin.modules:tiny", "six features")
+"""
+TINY = """
+import torch
+
+class Tiny:
+    dim, fingerprint = 6, "tiny"
+
+    def __init__(self, device):
+        draws = torch.Generator().manual_seed(0)
+        self.matrix = torch.randn(64, self.dim, generator=draws).to(device)
+
+    def __call__(self, images):
+        return images.flatten(1) @ self.matrix
+
+tiny = Tiny
+"""
+
+
+def test_any_number_of_processes_measures_the_same_distances(models, tmp_path, monkeypatch) -> None:
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    lay_out(plugins, body=NETWORK, modules=TINY)
+    names = ("fid", "rfid", "kid", "prc")
+    asked = ",".join(f"{name}(network=acme/tiny,limit=330)" for name in names)
+    found = []
+    with installed_in(plugins, monkeypatch):
+        for processes in (1, 2, 3):  # each with nothing in its cache
+            monkeypatch.setenv("AEZOO_CACHE", str(tmp_path / f"cache-{processes}"))
+            out = tmp_path / str(processes)
+            done = bench(models["vae"], "-n", 130, "--metrics", asked, "--out", out,
+                         processes=processes)  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            found.append({row.measurement: row.value for row in rows_in(out)})
+    assert len(found[0]) == 7
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], rel=1e-6, abs=1e-9)
+
+
+def test_no_option_is_taken_for_one_of_torchruns() -> None:
+    """Its parser takes an abbreviation of its own options wherever it finds one.
+
+    So does it with --n, which --nnodes and others begin with; -n is the same here.
+    """
+    import typer
+    from torch.distributed.run import get_args_parser
+
+    theirs = [o for action in get_args_parser()._actions for o in action.option_strings]
+    commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
+    for name in ("bench", "train"):
+        for option in commands[name].params:
+            ours = [o for o in option.opts if not any(their.startswith(o) for their in theirs)]
+            assert ours or option.param_type_name == "argument", (name, option.opts)
 
 
 def test_one_process_that_fails_stops_no_other(models, tmp_path: Path) -> None:
