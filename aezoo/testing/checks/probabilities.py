@@ -166,6 +166,8 @@ def _likelihoods(subject: Subject) -> Iterator[_Small]:
             params = torch.randn(1, likelihood.param_channels, *shape[1:])
             made = _repeated(likelihood, params, (low, high))
             over, p = made(1)
+            if isinstance(getattr(p, "on_levels", None), str) and not hasattr(p, "levels"):
+                continue  # levels of its own, and it does not say which values these are
             size = math.prod(shape)
             if over == "density":
                 if size > 1:
