@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from aezoo.testing import parametrize_with_checks
 
-UNPINNED = "the collection is kept on GitHub; nobody has packed it on the Hub, so no commit is there"
+UNPINNED = (
+    "the collection is kept on GitHub; nobody has packed it on the Hub, so no commit is there"
+)
 
 
 @parametrize_with_checks(
