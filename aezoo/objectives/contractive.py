@@ -32,7 +32,7 @@ class ContractiveObjective:
         return losses
 
 
-@torch.compiler.disable  # which cannot go backwards twice
+@torch.compiler.disable()  # which cannot go backwards twice
 def jacobian_norm(model: Any, x: Tensor, cond: Tensor | None = None) -> Tensor:
     """|dz/dx|_F^2 of every sample, (B,), with a graph of its own gradient."""
     x = x.detach().requires_grad_()

@@ -40,7 +40,7 @@ class RAEObjective:
         return losses
 
 
-@torch.compiler.disable  # which cannot go backwards twice
+@torch.compiler.disable()  # which cannot go backwards twice
 def decoder_slope(model: Any, z: Tensor, cond: Tensor | None = None) -> Tensor:
     """|d sum(mean of p(x|z)) / dz|^2 of every sample, (B,), with a graph of its own gradient."""
     z = z if z.requires_grad else z.detach().requires_grad_()

@@ -18,7 +18,7 @@ from aezoo.scaffold.names import Names, names
 #: The choices of --license, and what SPDX calls them.
 LICENSES = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause", "none": ""}
 
-TEMPLATES = resources.files(__package__) / "templates"
+TEMPLATES = resources.files("aezoo.scaffold") / "templates"
 
 
 def write(

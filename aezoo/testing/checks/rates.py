@@ -42,6 +42,7 @@ def rate_is_monte_carlo(subject: Subject) -> None:
             )
             return
         require(latent.q is not None, f"{model.spec}: the latent has no q, so there is no rate")
+        assert latent.q is not None
         h = model.features(x, cond).repeat_interleave(DRAWS, 0)
         drawn = model.bottleneck(h, sample=True, generator=torch.Generator().manual_seed(2))
         if reads is not None:
