@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from aezoo.hookspecs import hookimpl
-from aezoo.records import Capabilities, Component, Dataset
+from aezoo.hub.zoo import read_index
+from aezoo.records import Capabilities, Component, Dataset, ModelEntry
 from aezoo_video import configs
 
 _MAGVIT2 = (
@@ -18,6 +20,7 @@ _MODEL = (
 )
 _DIGITS = tuple("0123456789")
 _PAIRS = tuple(f"{a}+{b}" for a in range(10) for b in range(a, 10))
+_MODELS = Path(__file__).resolve().parent / "models"
 
 
 @hookimpl
@@ -74,3 +77,8 @@ def aezoo_datasets() -> Iterator[Dataset]:
         citation="after Srivastava, Mansimov, Salakhutdinov, Unsupervised learning of video "
         "representations using LSTMs, 2015, arXiv:1502.04681; digits: LeCun, Cortes, Burges",
     )
+
+
+@hookimpl
+def aezoo_models() -> Iterator[ModelEntry]:
+    yield from read_index(_MODELS)
