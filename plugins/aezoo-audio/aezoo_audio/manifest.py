@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from aezoo.hookspecs import hookimpl
-from aezoo.records import Capabilities, Component, Dataset, MetricRecord
+from aezoo.hub.zoo import read_index
+from aezoo.records import Capabilities, Component, Dataset, MetricRecord, ModelEntry
 from aezoo_audio import configs, datasets
 
 _EXAMPLE = (
@@ -98,6 +100,11 @@ def aezoo_objectives() -> Iterator[Component]:
             ",likelihood=gaussian(sigma=1.0),objective=audio/spectral((16,64))"
         ),
     )
+
+
+@hookimpl
+def aezoo_models() -> Iterator[ModelEntry]:
+    yield from read_index(Path(__file__).parent / "models")
 
 
 @hookimpl
