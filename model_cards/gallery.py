@@ -1,0 +1,72 @@
+"""model_cards/GALLERY.md: the gallery's specs and all components, with their papers.
+
+python model_cards/gallery.py            # writes it
+python model_cards/gallery.py --check    # says whether it is up to date
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aezoo import registry
+from aezoo.gallery import GALLERY, citation
+from aezoo.records import KINDS
+
+PAGE = Path(__file__).parent / "GALLERY.md"
+INTRODUCTION = """\
+# The gallery
+
+<!-- written by `python model_cards/gallery.py` -->
+
+Variants of the field, each as a spec for the 8x8 digits that come with scikit-learn: \
+`aezoo.create(spec)` builds it, `aezoo train spec --data digits` trains it. The tests train every \
+one for 200 steps and ask that it improves and that its weights come back bit for bit."""
+SOURCES = {
+    "arXiv": "https://arxiv.org/abs/",
+    "doi": "https://doi.org/",
+    "openreview": "https://openreview.net/forum?id=",
+}
+
+
+def page() -> str:
+    """The whole page, Markdown."""
+    specs = [(e.name, _spec(e.spec, e.weight_decay), linked(citation(e))) for e in GALLERY]
+    parts = [INTRODUCTION, _table(("variant", "spec", "paper"), specs)]
+    parts.append("# The components\n\nAll that specs are made of; `aezoo info NAME` has their "
+                 "arguments. Those of plugins are in `aezoo list --components --papers`.")  # fmt: skip
+    for kind in KINDS:
+        core = [r.component for r in registry.components(kind) if not r.namespace]
+        rows = [(f"`{c.name}`", c.summary, linked(c.paper)) for c in core]
+        parts.append(f"## {kind}\n\n{_table(('name', 'what it is', 'paper'), rows)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def linked(paper: str) -> str:
+    """The citation as a link, where it names an arXiv number, a DOI or an OpenReview page."""
+    found = re.search(rf"\b({'|'.join(SOURCES)}):(\S+)", paper)
+    return f"[{paper}]({SOURCES[found[1]]}{found[2]})" if found else paper
+
+
+def _spec(spec: str, weight_decay: float) -> str:
+    return f"`{spec}`" + (f", trained with `weight_decay={weight_decay}`" if weight_decay else "")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines)
+
+
+def main() -> int:
+    if "--check" in sys.argv[1:]:
+        fresh = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page()
+        print(f"{PAGE.name} is {'up to date' if fresh else 'old: python model_cards/gallery.py'}")
+        return 0 if fresh else 1
+    PAGE.write_text(page(), encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
