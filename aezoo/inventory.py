@@ -49,6 +49,7 @@ class Item:
     distribution: str
     distribution_version: str
     version: int = 1  # of a component
+    paper: str = ""  # of a component or a metric
     spec: str = ""  # of a model, as the next three
     data: str = ""
     license: str = ""
@@ -74,7 +75,9 @@ def item(kind: str, record: Any, namespace: str, distribution: str, version: str
         return dataclasses.replace(
             line, spec=record.spec, data=record.data, license=record.license, bytes=size
         )
-    return dataclasses.replace(line, version=getattr(record, "version", 1))
+    return dataclasses.replace(
+        line, version=getattr(record, "version", 1), paper=getattr(record, "paper", "")
+    )
 
 
 def statuses() -> tuple[PluginStatus, ...]:

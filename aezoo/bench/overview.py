@@ -11,13 +11,13 @@ from aezoo.hub.zoo import read_index
 from aezoo.records import ModelEntry
 
 BEGIN, END = "<!-- zoo -->", "<!-- /zoo -->"
-HEADER = ("model", "what it is", "measured on", "MSE", "PSNR, dB", "likelihood bound", "MiB")
+HEADER = ("model", "what it is", "measured on", "MSE", "PSNR, dB", "likelihood bound", "FID", "MiB")
 
 
 def overview(cards: Path, rows: Sequence[Row]) -> str:
     """A Markdown table, a line a model of the index; cells that nothing was measured for are
     empty."""
-    lines = [_line(HEADER), _line(["---"] * 3 + ["---:"] * 2 + ["---", "---:"])]
+    lines = [_line(HEADER), _line(["---"] * 3 + ["---:"] * 2 + ["---", "---", "---:"])]
     for entry in read_index(cards):
         weights = next(f for f in entry.files if f.name == "model.safetensors")
         lines.append(_line(_cells(entry, weights.size, newest(rows, weights.sha256))))
@@ -47,6 +47,7 @@ def _cells(entry: ModelEntry, size: int, rows: Sequence[Row]) -> list[str]:
         f"{mse.value:.5f}" if mse else "",
         f"{tested['psnr'].value:.2f}" if "psnr" in tested else "",
         _bound(tested),
+        _fid(rows),
         f"{size / 2**20:.1f}",
     ]
 
@@ -58,6 +59,12 @@ def _bound(tested: dict[str, Row]) -> str:
     else:
         names = [name for name in tested if name == "-elbo" or name.startswith("nll-iwae")]
     return ", ".join(f"{n} {tested[n].bound} {tested[n].value:.2f}" for n in names)
+
+
+def _fid(rows: Sequence[Row]) -> str:
+    """Of samples, by the network and the images that FID is defined with; how many were drawn."""
+    found = [row for row in rows if row.metric == "fid-inception-tf1" and row.n > 2048]
+    return f"{found[-1].value:.1f} ({found[-1].n:,} samples)" if found else ""
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -35,6 +35,9 @@ def list_(
     kind: Annotated[
         str | None, typer.Option(help="Components of this kind alone: encoder, quantizer, ...")
     ] = None,
+    papers: Annotated[
+        bool, typer.Option("--papers", help="With components, the paper that each is from.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """The models of the zoo, or the components that specs are made of."""
@@ -43,20 +46,23 @@ def list_(
 
     if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"there is no kind {kind!r}; kinds are {', '.join(KINDS)}")
-    if components or kind is not None:
+    if components or papers or kind is not None:
         found = listing.matching_components(pattern, kind)
         if json:
             return console.as_json([_component_row(c) for c in found])
-        header = ("KIND", "NAME", "SUMMARY")
+        header, right = ("KIND", "NAME", "SUMMARY"), ()
         rows = [(c.kind, c.name, c.summary) for c in found]
+        if papers:
+            header = (*header, "PAPER")
+            rows = [(*row, c.paper) for row, c in zip(rows, found, strict=True)]
     else:
         models = listing.matching_models(pattern)
         if json:
             return console.as_json([_model_row(m) for m in models])
-        header = ("NAME", "DATA", "MIB", "SUMMARY")
+        header, right = ("NAME", "DATA", "MIB", "SUMMARY"), (2,)
         rows = [(m.name, m.data, console.megabytes(m.bytes), m.summary) for m in models]
     if rows:
-        console.table(header, rows, right=(2,) if len(header) == 4 else ())
+        console.table(header, rows, right)
     else:
         console.note(f"nothing matches {pattern!r}")
     _note_trouble()
@@ -145,7 +151,7 @@ def _model_row(model: Item) -> dict[str, Any]:
 
 
 def _component_row(component: Item) -> dict[str, Any]:
-    names = ("kind", "name", "summary", "version", "distribution", "distribution_version")
+    names = ("kind", "name", "summary", "version", "distribution", "distribution_version", "paper")
     return {name: getattr(component, name) for name in names}
 
 
@@ -160,10 +166,7 @@ def _model_facts(model: Any) -> dict[str, Any]:
         "input": list(bound.config.input),
         "codes": any(p.entry.component.caps.discrete for p in parts),
         "conditional": any(p.entry.kind == "condition" for p in parts),
-        "parts": [
-            {"spec": str(p), "paper": p.entry.component.paper, **_component_row(p.entry.item)}
-            for p in parts[1:]
-        ],
+        "parts": [{"spec": str(p), **_component_row(p.entry.item)} for p in parts[1:]],
         "paper": bound.entry.component.paper,
         "origin": _origin(model.name),
         "repo": model.repo,
@@ -180,7 +183,6 @@ def _component_facts(registered: Any) -> dict[str, Any]:
     component = registered.component
     return {
         **_component_row(registered.item),
-        "paper": component.paper,
         "api": component.api,
         "target": component.target,
         "capabilities": dataclasses.asdict(component.caps),

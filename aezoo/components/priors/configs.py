@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from aezoo.components.checks import several
+from aezoo.components.checks import at_least, several
 from aezoo.records import Capabilities, Component, rest
 
 
@@ -48,6 +48,41 @@ class LevelsConfig:
             raise ValueError("width must be at least 1 and depth at least 0")
 
 
+@dataclass(frozen=True, slots=True)
+class MoG:
+    k: int  # components
+    covariance: Literal["diagonal", "full"] = "diagonal"  # of each; full: N^2 numbers
+
+    def __post_init__(self):
+        at_least(1, k=self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class Vamp:
+    k: int  # pseudo-inputs
+
+    def __post_init__(self):
+        at_least(1, k=self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class RealNVPConfig:
+    steps: int = 8  # coupling layers; two in a row move every value
+    hidden: int = 256  # width of the two hidden layers of each
+
+    def __post_init__(self):
+        at_least(1, steps=self.steps, hidden=self.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class MAFConfig:
+    steps: int = 5  # autoregressive networks one after the other
+    hidden: int = 256  # width of the two hidden layers of each
+
+    def __post_init__(self):
+        at_least(1, steps=self.steps, hidden=self.hidden)
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -86,5 +121,42 @@ RECORDS = (
         example="vqvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),"
         "levels(vq(4,3),vq(5,2)),unres(8,depth=1),"
         "prior=levels(pixelcnn(8,2),pixelcnn(8,2),width=4),input=(1,8,8))",
+    ),
+    Component(
+        "mog",
+        config=MoG,
+        target=f"{_HERE}.mog:MoGPrior",
+        summary="learned mixture of Gaussians over continuous latents",
+        paper="Ghosh et al., From Variational to Deterministic Autoencoders, 2020, "
+        "arXiv:1903.12436",
+        example="mog(3)",
+    ),
+    Component(
+        "vamp",
+        config=Vamp,
+        target=f"{_HERE}.vamp:VampPrior",
+        summary="VampPrior: the posteriors of learned pseudo-inputs",
+        paper="Tomczak, Welling, VAE with a VampPrior, 2017, arXiv:1705.07120",
+        example="vae(mlp(8),gaussian(2),mlp(8),prior=vamp(3),input=(1,8,12))",
+    ),
+    Component(
+        "realnvp",
+        config=RealNVPConfig,
+        target=f"{_HERE}.realnvp:RealNVPPrior",
+        summary="affine coupling flows over continuous latents, conditional",
+        caps=Capabilities(conditional=True),
+        paper="Dinh, Sohl-Dickstein, Bengio, Density Estimation using Real NVP, 2016, "
+        "arXiv:1605.08803",
+        example="realnvp(2,8)",
+    ),
+    Component(
+        "maf",
+        config=MAFConfig,
+        target=f"{_HERE}.maf:MAFPrior",
+        summary="masked autoregressive flows over continuous latents, conditional",
+        caps=Capabilities(conditional=True),
+        paper="Papamakarios, Pavlakou, Murray, Masked Autoregressive Flow for Density "
+        "Estimation, 2017, arXiv:1705.07057",
+        example="maf(2,8)",
     ),
 )
