@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from aezoo.components.quantizers.nearest import perplexity, usage
-from aezoo.latents import normals
+from aezoo.latents import mean_of, normals
 from aezoo.metrics.base import Batch, Metric, Run, wide
 from aezoo.records import Figure
 
@@ -99,6 +99,11 @@ class Posterior(Metric):
     def missing(self, run: Run) -> str:
         if run.model.bound_name != "elbo":
             return "the model has no posterior q(z|x), its z is a function of x"
+        h = torch.zeros(1, *run.model.encoder.out_shape, device=run.model.device)
+        with torch.no_grad():
+            q = run.model.bottleneck(h).q
+        if mean_of(q) is None:
+            return "the posterior has no closed mean, as a flow; likelihood measures its rate"
         return ""
 
     def begin(self, run: Run) -> None:

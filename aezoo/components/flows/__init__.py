@@ -1,0 +1,1 @@
+"""Invertible maps of vectors with known log-determinants, for posteriors and priors."""

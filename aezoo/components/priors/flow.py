@@ -1,0 +1,80 @@
+"""What the flow priors share: p(z) is N(0, 1) sent through steps, learned with the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Generator, Tensor, nn
+
+from aezoo.components.flows import chain
+from aezoo.components.nd import flat, wide
+from aezoo.components.priors.checks import check_temperature
+from aezoo.errors import CapabilityError, ShapeError
+
+
+class FlowPrior(nn.Module):
+    """Over continuous latents (B,D,*L); a map is flattened to one vector.
+
+    Every step starts as the identity, so the prior does as N(0, 1). With a ``cond_dim`` E every
+    step reads the condition's embedding (B,E).
+    """
+
+    name: str  # as specs write it
+
+    def __init__(self, shape: tuple[int, ...], num_codes: int | None, cond_dim: int | None):
+        super().__init__()
+        if num_codes is not None:
+            raise ShapeError(
+                f"{self.name} is a prior over continuous latents, but the quantizer gives codes; "
+                "use prior=uniform or prior=pixelcnn"
+            )
+        self.shape, self.dim, self.cond_dim = tuple(shape), flat(shape), cond_dim
+
+    def _flow_through(self, steps: Iterable[nn.Module]) -> None:
+        self.steps = nn.ModuleList(steps)
+
+    def distribution(self, like: Tensor) -> None:
+        """None: nothing has a closed form with it."""
+
+    def log_prob(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+        """z (B,D,*L), cond (B,E) -> (B,) nats."""
+        self._check(tuple(z.shape[1:]), cond)
+        contexts = [cond] * len(self.steps)
+        u, log_det = chain.inverse(list(self.steps), wide(z).flatten(1), contexts)  # pyright: ignore[reportArgumentType]
+        return -0.5 * (u.square() + math.log(2 * math.pi)).sum(1) - log_det
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        shape: tuple[int, ...] | None = None,
+        cond: Tensor | None = None,
+        generator: Generator | None = None,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """(n,*shape); ``temperature`` scales the standard deviation before the steps."""
+        check_temperature(temperature)
+        self._check(self.shape if shape is None else tuple(shape), cond)
+        weight = next(self.parameters())
+        where = weight.device if generator is None else generator.device
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        u = torch.randn(n, self.dim, generator=generator, device=where, dtype=dtype)
+        contexts = [cond] * len(self.steps)
+        u = temperature * u.to(weight.device)
+        z, _ = chain.forward(list(self.steps), u, contexts)  # pyright: ignore[reportArgumentType]
+        return z.reshape(n, *self.shape)
+
+    def _check(self, shape: tuple[int, ...], cond: Tensor | None) -> None:
+        if shape != self.shape:
+            raise ShapeError(
+                f"{self.name} was built for latents {self.shape}, which it flattens; these are "
+                f"{shape}; use prior=normal for other sizes"
+            )
+        if (cond is None) != (self.cond_dim is None):
+            raise CapabilityError(
+                f"{self.name} was built {'without' if cond is not None else 'with'} a condition, "
+                f"and is given {'one' if cond is not None else 'none'}"
+            )
