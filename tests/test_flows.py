@@ -411,7 +411,8 @@ def test_a_normal_prior_and_a_flow_have_no_closed_form_but_a_rate() -> None:
 
 def test_the_metric_of_means_says_that_a_flow_has_none() -> None:
     spec = "vae(mlp(6),{},mlp(6),input=(1,2,3))"
-    for posterior, message in (("iaf(2,2,8)", "no closed mean"), ("gaussian(2)", "")):
+    said = (("iaf(2,2,8)", "no closed mean"), ("point(2)", "no posterior"), ("gaussian(2)", ""))
+    for posterior, message in said:
         run = SimpleNamespace(model=aezoo.create(spec.format(posterior)))
         missing = Posterior().missing(run)  # pyright: ignore[reportArgumentType]
         assert message in missing and bool(message) == bool(missing)

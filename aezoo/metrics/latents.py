@@ -97,7 +97,8 @@ class Posterior(Metric):
             raise ValueError(f"rows_kept must be at least 2, not {self.rows_kept}")
 
     def missing(self, run: Run) -> str:
-        if run.model.bound_name != "elbo":
+        point = getattr(run.model.bottleneck, "deterministic", False)
+        if run.model.bound_name != "elbo" or point:
             return "the model has no posterior q(z|x), its z is a function of x"
         h = torch.zeros(1, *run.model.encoder.out_shape, device=run.model.device)
         with torch.no_grad():
