@@ -24,6 +24,11 @@ INTRODUCTION = """\
 Variants of the field, each as a spec for the 8x8 digits that come with scikit-learn: \
 `aezoo.create(spec)` builds it, `aezoo train spec --data digits` trains it. The tests train every \
 one for 200 steps and ask that it improves and that its weights come back bit for bit."""
+COMPONENTS = """\
+# The components
+
+All that specs are made of; `aezoo info NAME` has their arguments. Those of plugins are in \
+`aezoo list --components --papers`."""
 SOURCES = {
     "arXiv": "https://arxiv.org/abs/",
     "doi": "https://doi.org/",
@@ -35,8 +40,7 @@ def page() -> str:
     """The whole page, Markdown."""
     specs = [(e.name, _spec(e.spec, e.weight_decay), linked(citation(e))) for e in GALLERY]
     parts = [INTRODUCTION, _table(("variant", "spec", "paper"), specs)]
-    parts.append("# The components\n\nAll that specs are made of; `aezoo info NAME` has their "
-                 "arguments. Those of plugins are in `aezoo list --components --papers`.")  # fmt: skip
+    parts.append(COMPONENTS)
     for kind in KINDS:
         core = [r.component for r in registry.components(kind) if not r.namespace]
         rows = [(f"`{c.name}`", c.summary, linked(c.paper)) for c in core]

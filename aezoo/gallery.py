@@ -1,0 +1,320 @@
+"""The gallery: every variant of the field that can be named here, as a spec for the 8x8 digits.
+
+Data alone: ``aezoo.create(spec)`` builds each, ``model_cards/GALLERY.md`` shows them with their
+papers, and tests/test_gallery.py trains them all. Needs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aezoo.records import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One variant."""
+
+    name: str  # as people call it
+    spec: str
+    paper: str  # "kind name" of the component whose record cites it, or the citation itself
+    weight_decay: float = 0.0  # where the variant is one of how it is trained
+
+
+def citation(example: Example) -> str:
+    """The paper of an example, written out; "" where the component's record has none."""
+    from aezoo import registry
+
+    kind, _, name = example.paper.partition(" ")
+    if kind not in KINDS:
+        return example.paper
+    (found,) = [r for r in registry.named(name) if r.kind == kind]
+    return found.component.paper
+
+
+_BENGIO = (
+    "Bengio, Lamblin, Popovici, Larochelle, Greedy Layer-Wise Training of Deep Networks, NIPS 2006"
+)
+_SOHN = (
+    "Sohn, Lee, Yan, Learning Structured Output Representation using Deep Conditional "
+    "Generative Models, NIPS 2015"
+)
+_ROTATION = (
+    "Fifty et al., Restructuring Vector Quantization with the Rotation Trick, 2024, "
+    "arXiv:2410.06424"
+)
+
+GALLERY = (
+    # -- autoencoders
+    Example(
+        "undercomplete autoencoder",
+        "ae(mlp(64),point(8),mlp(64),input=(1,8,8))",
+        "family ae",
+    ),
+    Example(
+        "convolutional autoencoder",
+        "ae(conv(16,32,hidden=64),point(8),deconv(32,16,hidden=64),input=(1,8,8))",
+        "family ae",
+    ),
+    Example(
+        "weight decay",
+        "ae(mlp(64),point(8),mlp(64),input=(1,8,8))",
+        _BENGIO,
+        weight_decay=0.01,
+    ),
+    Example(
+        "sparse autoencoder, L1",
+        "ae(mlp(64),point(100),mlp(64),objective=l1(0.1),input=(1,8,8))",
+        "objective l1",
+    ),
+    Example(
+        "sparse autoencoder, KL",
+        "ae(mlp(64),point(100),mlp(64),objective=kl_sparse(0.05,weight=0.1),input=(1,8,8))",
+        "objective kl_sparse",
+    ),
+    Example(
+        "contractive autoencoder",
+        "ae(mlp(64,act=silu),point(8),mlp(64),objective=contractive(0.01),input=(1,8,8))",
+        "objective contractive",
+    ),
+    Example(
+        "denoising autoencoder, Gaussian noise",
+        "ae(mlp(128),point(32),mlp(128),corruption=gaussian(0.3),input=(1,8,8))",
+        "corruption gaussian",
+    ),
+    Example(
+        "denoising autoencoder, masking",
+        "ae(mlp(128),point(32),mlp(128),corruption=masking(0.25),input=(1,8,8))",
+        "corruption masking",
+    ),
+    Example(
+        "denoising autoencoder, salt and pepper",
+        "ae(mlp(128),point(32),mlp(128),corruption=salt_and_pepper(0.25),input=(1,8,8))",
+        "corruption salt_and_pepper",
+    ),
+    Example(
+        "denoising autoencoder, speckle",
+        "ae(mlp(128),point(32),mlp(128),corruption=speckle(0.3),input=(1,8,8))",
+        "corruption speckle",
+    ),
+    Example(
+        "RAE-L2",
+        "ae(mlp(64),point(8),mlp(64),objective=rae,input=(1,8,8))",
+        "objective rae",
+        weight_decay=0.01,
+    ),
+    Example(
+        "RAE-GP, gradient penalty",
+        "ae(mlp(64),point(8),mlp(64,act=silu),objective=rae(gradient=0.001),input=(1,8,8))",
+        "objective rae",
+    ),
+    Example(
+        "WAE-MMD, inverse multiquadratics",
+        "ae(mlp(64),point(8),mlp(64),prior=normal,objective=wae(kernel=imq),input=(1,8,8))",
+        "objective wae",
+    ),
+    Example(
+        "WAE-MMD, radial basis functions",
+        "ae(mlp(64),point(8),mlp(64),prior=normal,objective=wae(kernel=rbf),input=(1,8,8))",
+        "objective wae",
+    ),
+    Example(
+        "adversarial autoencoder",
+        "ae(mlp(64),point(8),mlp(64),prior=normal,objective=aae(critic=mlp(64,64)),input=(1,8,8))",
+        "objective aae",
+    ),
+    # -- VAE
+    Example(
+        "VAE",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=bernoulli,input=(1,8,8))",
+        "family vae",
+    ),
+    Example(
+        "sigma-VAE, learned scale",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=gaussian(learned),input=(1,8,8))",
+        "likelihood gaussian",
+    ),
+    Example(
+        "VAE, a scale for each pixel",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=gaussian(pixel),input=(1,8,8))",
+        "likelihood gaussian",
+    ),
+    Example(
+        "VAE, absolute error",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=laplace,input=(1,8,8))",
+        "likelihood laplace",
+    ),
+    Example(
+        "VAE, mixture of logistics",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=logistic_mixture(3),input=(1,8,8))",
+        "likelihood logistic_mixture",
+    ),
+    Example(
+        "VAE with a latent map",
+        "vae(res(16,depth=1,down=2),gaussian(2),unres(16,depth=1),input=(1,8,8))",
+        "family vae",
+    ),
+    Example(
+        "beta-VAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=beta(4.0),input=(1,8,8))",
+        "objective beta",
+    ),
+    Example(
+        "KL annealing",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=annealing(100),input=(1,8,8))",
+        "objective annealing",
+    ),
+    Example(
+        "annealed capacity",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=capacity(10.0,gamma=5.0,steps=100),"
+        "input=(1,8,8))",
+        "objective capacity",
+    ),
+    Example(
+        "free bits",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=free_bits(0.5),input=(1,8,8))",
+        "objective free_bits",
+    ),
+    Example(
+        "beta-TCVAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=btcvae(4.0),input=(1,8,8))",
+        "objective btcvae",
+    ),
+    Example(
+        "FactorVAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=factor(6.0,critic=mlp(64,64)),input=(1,8,8))",
+        "objective factor",
+    ),
+    Example(
+        "DIP-VAE-I",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=dip(1),input=(1,8,8))",
+        "objective dip",
+    ),
+    Example(
+        "DIP-VAE-II",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=dip(2),input=(1,8,8))",
+        "objective dip",
+    ),
+    Example(
+        "InfoVAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=infovae(20.0,alpha=0.5),input=(1,8,8))",
+        "objective infovae",
+    ),
+    Example(
+        "MMD-VAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=infovae(20.0,alpha=1.0),input=(1,8,8))",
+        "objective infovae",
+    ),
+    Example(
+        "IWAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=iwae(5),input=(1,8,8))",
+        "objective iwae",
+    ),
+    Example(
+        "MIWAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=miwae(2,3),input=(1,8,8))",
+        "objective miwae",
+    ),
+    Example(
+        "CIWAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=ciwae(5),input=(1,8,8))",
+        "objective ciwae",
+    ),
+    Example(
+        "PIWAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=piwae(2,3),input=(1,8,8))",
+        "objective piwae",
+    ),
+    Example(
+        "DReG",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=dreg(5),input=(1,8,8))",
+        "objective dreg",
+    ),
+    Example(
+        "denoising VAE",
+        "vae(mlp(64),gaussian(8),mlp(64),corruption=gaussian(0.3),input=(1,8,8))",
+        "Im, Ahn, Memisevic, Bengio, Denoising Criterion for Variational Auto-Encoding "
+        "Framework, 2015, arXiv:1511.06406",
+    ),
+    Example(
+        "conditional VAE, one-hot label",
+        "vae(mlp(64),gaussian(8),mlp(64),cond=label(10),input=(1,8,8))",
+        _SOHN,
+    ),
+    Example(
+        "conditional VAE, learned embedding",
+        "vae(mlp(64),gaussian(8),mlp(64),cond=label(10,dim=4),input=(1,8,8))",
+        _SOHN,
+    ),
+    Example(
+        "planar flow posterior",
+        "vae(mlp(64),planar(8,4),mlp(64),input=(1,8,8))",
+        "posterior planar",
+    ),
+    Example(
+        "radial flow posterior",
+        "vae(mlp(64),radial(8,4),mlp(64),input=(1,8,8))",
+        "posterior radial",
+    ),
+    Example(
+        "inverse autoregressive flow posterior",
+        "vae(mlp(64),iaf(8,2,32),mlp(64),input=(1,8,8))",
+        "posterior iaf",
+    ),
+    Example(
+        "VAE with a RealNVP prior",
+        "vae(mlp(64),gaussian(8),mlp(64),prior=realnvp(4,32),input=(1,8,8))",
+        "prior realnvp",
+    ),
+    Example(
+        "VAE with a MAF prior",
+        "vae(mlp(64),gaussian(8),mlp(64),prior=maf(2,32),input=(1,8,8))",
+        "prior maf",
+    ),
+    # -- codes
+    Example(
+        "VQ-VAE, moving averages",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),input=(1,8,8))",
+        "quantizer vq",
+    ),
+    Example(
+        "VQ-VAE, codebook by gradient",
+        "vqvae(res(16,depth=1,down=2),vq(32,8,update=gradient),unres(16,depth=1),input=(1,8,8))",
+        "quantizer vq",
+    ),
+    Example(
+        "VQ-VAE, rotation trick",
+        "vqvae(res(16,depth=1,down=2),vq(32,8,estimator=rotation),unres(16,depth=1),input=(1,8,8))",
+        _ROTATION,
+    ),
+    Example(
+        "FSQ",
+        "vqvae(res(16,depth=1,down=2),fsq(5,5,5),unres(16,depth=1),input=(1,8,8))",
+        "quantizer fsq",
+    ),
+    Example(
+        "VQ-VAE-2",
+        "vqvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),levels(vq(32,8),vq(32,8)),"
+        "unres(16,depth=1),input=(1,8,8))",
+        "quantizer levels",
+    ),
+    Example(
+        "VQ-VAE with a PixelCNN prior",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),prior=pixelcnn(16,layers=3),"
+        "input=(1,8,8))",
+        "prior pixelcnn",
+    ),
+    Example(
+        "VQ-VAE with a PixelCNN prior for each class",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),prior=pixelcnn(16,layers=3),"
+        "prior_cond=label(10),input=(1,8,8))",
+        "prior pixelcnn",
+    ),
+    Example(
+        "VQ-VAE-2 with a PixelCNN prior a level",
+        "vqvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),levels(vq(32,8),vq(32,8)),"
+        "unres(16,depth=1),prior=levels(pixelcnn(16,layers=2),pixelcnn(16,layers=2),width=16),"
+        "input=(1,8,8))",
+        "prior levels",
+    ),
+)
