@@ -123,6 +123,13 @@ def test_list_names_components_and_models():
     assert models == {m.name for m in registry.models()}
 
 
+def test_list_shows_papers():
+    assert "arXiv:2309.15505" in run("list", "fsq", "--papers").stdout
+    assert "arXiv" not in run("list", "fsq", "--components").stdout
+    rows = json.loads(run("list", "fsq", "--components", "--json").stdout)
+    assert "arXiv:2309.15505" in next(r["paper"] for r in rows if r["name"] == "fsq")
+
+
 def test_list_takes_a_pattern():
     names = {r["name"] for r in json.loads(run("list", "res*", "--components", "--json").stdout)}
     assert "res" in names
