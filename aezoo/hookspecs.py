@@ -141,6 +141,11 @@ def aezoo_priors() -> Iterable[Component]:
     ``sample(n, *, shape=None, cond=None, generator=None, temperature=1.0) -> (n,*shape)``;
     ``distribution()`` gives a torch Distribution of event shape ``shape`` where there is a
     closed form, else None.
+
+    It may have more. ``attach(model)`` is called once with the built model, whose encoder it may
+    use; it keeps the model out of its submodules. ``start(latents (N,D,*L))``, or codes, is
+    called before a prior is fitted on a finished model's latents (codes of several levels are as
+    many arguments), to begin near them; it may draw from torch's global generator.
     """
 
 

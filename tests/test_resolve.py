@@ -183,6 +183,8 @@ def random_bound(rng: random.Random) -> Bound:
                 return rng.choice([3, 5, 7] if field.type == "int" else ["imq", "rbf"])
             case "kind":
                 return rng.choice([1, 2])
+            case "covariance":
+                return rng.choice(["diagonal", "full"])
             case "pretrained":
                 return rng.random() < 0.5
             case "name":

@@ -135,6 +135,10 @@ class PriorTask:
         self._mirrored = self._encoded(fit, flipped=True)[0] if stage.flip else None
         self._validation = self._encoded(validation, flipped=False)
         self._order = _Order(self.samples, stage, seed, ranks.device)
+        if callable(getattr(model.prior, "start", None)):
+            # Everywhere alike; a checkpoint's weights come over it.
+            torch.manual_seed(seed)
+            model.prior.start(*_at(self._latents, torch.arange(self.samples, device=ranks.device)))
         self.module.train()
 
     def schedule(self, step: int, total: int) -> None:

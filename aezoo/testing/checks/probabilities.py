@@ -118,6 +118,11 @@ def _smalls(subject: Subject) -> Iterator[_Small]:
 
 def _priors(subject: Subject) -> Iterator[_Small]:
     for rank, bound in subject.bounds().items():
+        if hasattr(bound.config.prior.entry.load(), "attach"):  # nothing without its model
+            model = subject.build(bound)
+            if math.prod(model.latent_shape) == 2 and not model.capabilities.conditional:
+                yield _small(model.prior, model.latent_shape, None, None)
+            continue
         codes = subject.build(bound, device="meta").capabilities.codes
         shape = {1: (4,), 2: (2, 2), 3: (2, 1, 2)}[rank] if codes else (2, *[1] * rank)
         k = 3 if codes else None
@@ -126,10 +131,10 @@ def _priors(subject: Subject) -> Iterator[_Small]:
                 prior = bound.config.prior.build(shape=shape, num_codes=k, cond_dim=width)
             except ShapeError:
                 continue  # it wants more places than that
-            yield _prior(prior.eval(), shape, k, width)
+            yield _small(prior.eval(), shape, k, width)
 
 
-def _prior(prior: Any, shape: tuple[int, ...], k: int | None, width: int | None) -> _Small:
+def _small(prior: Any, shape: tuple[int, ...], k: int | None, width: int | None) -> _Small:
     stir(prior, 0.3)
     cond = None if width is None else torch.randn(1, width)
     if k is not None:
