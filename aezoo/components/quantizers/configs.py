@@ -40,6 +40,27 @@ class FSQ:
 
 
 @dataclass(frozen=True, slots=True)
+class RVQ:
+    q: int  # levels, codes a place
+    codes: int  # K of each level
+    dim: int  # D
+    beta: float = 0.25  # of each level, as in vq: weight of the commitment penalty
+    update: Literal["ema", "gradient"] = "ema"  # how the codebooks learn
+    decay: float = 0.99  # of the moving averages
+    estimator: Literal["straight_through", "rotation"] = "straight_through"
+    revive: float = 0.03  # codes used less than this part of 1/K move to the data; 0: never
+
+    def __post_init__(self) -> None:
+        at_least(1, q=self.q)
+        assert self.level  # its own arguments are checked there
+
+    @property
+    def level(self) -> VQ:
+        """The arguments of one level; its gradient passes straight, or not at all."""
+        return VQ(self.codes, self.dim, self.beta, self.update, self.decay, revive=self.revive)
+
+
+@dataclass(frozen=True, slots=True)
 class Levels:
     parts: tuple[Any, ...] = rest("quantizer")  # the largest map first
     depth: int = 2  # residual blocks between a level and the one below
@@ -92,5 +113,17 @@ RECORDS = (
         paper=_VQVAE_2,
         caps=Capabilities(discrete=True),
         example=_LEVELS,
+    ),
+    Component(
+        "rvq",
+        config=RVQ,
+        target="aezoo.components.quantizers.rvq:RVQ",
+        summary="residual: each codebook quantizes what those before it left over",
+        paper=(
+            "Zeghidour, Luebs, Omran, Skoglund, Tagliasacchi, SoundStream: An End-to-End Neural "
+            "Audio Codec, 2021, arXiv:2107.03312"
+        ),
+        caps=Capabilities(discrete=True),
+        example="rvq(2,8,4)",
     ),
 )

@@ -1,0 +1,66 @@
+"""Residual vector quantization: each codebook quantizes what those before it left over.
+
+Zeghidour, Luebs, Omran, Skoglund, Tagliasacchi, SoundStream: An End-to-End Neural Audio Codec,
+2021, arXiv:2107.03312, section III-C, algorithm 1. Every level is a `vq.VQ`, with its own
+k-means start, moving averages and revival; the gradient passes the sum once.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aezoo.components.nd import pointwise
+from aezoo.components.quantizers.configs import RVQ as Config
+from aezoo.components.quantizers.estimators import ESTIMATORS
+from aezoo.components.quantizers.vq import VQ
+from aezoo.latents import Latent
+
+
+class RVQ(nn.Module):
+    """h (B, F, *L) -> z (B, D, *L), codes (B, q, *L) in [0, K), the coarsest level first.
+
+    The penalty is the sum of the levels' own. ``metrics`` are the levels' geometric mean of
+    perplexities and their mean usage.
+    """
+
+    def __init__(self, config: Config, *, in_shape: tuple[int, ...]):
+        super().__init__()
+        features, *place = in_shape
+        self.in_shape = in_shape
+        self.out_shape = (config.dim, *place)
+        self.code_shape = (config.q, *place)
+        self.num_codes = config.codes
+        self.estimator = ESTIMATORS[config.estimator]
+        self.project = pointwise(len(place), features, config.dim)
+        self.levels = nn.ModuleList(
+            VQ(config.level, in_shape=self.out_shape) for _ in range(config.q)
+        )
+        for level in self.levels:
+            level.project = nn.Identity()  # residuals are quantized as they are
+
+    def forward(
+        self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
+    ) -> Latent:
+        with torch.autocast(h.device.type, enabled=False):
+            z_e = self.project(h.float())
+            left, total, found = z_e, torch.zeros_like(z_e), []
+            for level in self.levels:
+                found.append(level(left))
+                e = found[-1].z.detach()
+                left, total = left - e, total + e
+            perplexities = torch.stack([latent.metrics["perplexity"] for latent in found])
+            return Latent(
+                z=self.estimator(z_e, total),
+                codes=torch.stack([latent.codes for latent in found], 1),
+                penalty=torch.stack([latent.penalty for latent in found]).sum(0),
+                metrics={
+                    "perplexity": perplexities.log().mean().exp(),
+                    "usage": torch.stack([latent.metrics["usage"] for latent in found]).mean(),
+                },
+            )
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """codes (B, q, *L) int64 -> z (B, D, *L); the first levels alone give a coarser z."""
+        levels = zip(self.levels, codes.unbind(1), strict=False)
+        return torch.stack([level.lookup(code) for level, code in levels]).sum(0)  # type: ignore[operator]
