@@ -74,6 +74,12 @@ def _assemble(bound: Bound) -> Autoencoder:
             num_codes=codes,
             cond_dim=reader.dim if reader is not None else None,
         )
+        given, served = (getattr(part, "one_hot_of", None) for part in (bottleneck, prior))
+        if given != served:
+            own = getattr(config.bottleneck.config, "default_prior", "normal")
+            raise ShapeError(
+                f"{config.prior} is no prior over what {config.bottleneck} gives; use prior={own}"
+            )
     parts = Parts(
         bound=bound,
         input_shape=shape,

@@ -110,7 +110,9 @@ def aezoo_posteriors() -> Iterable[Component]:
 
     Attribute ``out_shape = (D,*L)``;
     ``forward(h, *, sample: bool, generator=None) -> aezoo.latents.Latent``. One whose z is a
-    point, without a q, says so by ``deterministic = True``: a vae then has no bound.
+    point, without a q, says so by ``deterministic = True``: a vae then has no bound. One whose
+    z is one-hot in blocks of k channels says ``one_hot_of = k``, as a prior over such z does. Its
+    config may name the prior that a vae has by default: ``default_prior``, a spec's text.
     """
 
 

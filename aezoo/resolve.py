@@ -62,7 +62,8 @@ def bind(spec: Spec, kinds: tuple[str, ...]) -> Bound:
         if field.default is dataclasses.MISSING:
             raise SpecError(f"{entry.qualified} needs the argument {field.name!r}", spec.span)
         if "kinds" in field.metadata and isinstance(field.default, str):
-            values[field.name] = bind(parse(field.default), field.metadata["kinds"])
+            default = _default_part(field, values.get("bottleneck"))
+            values[field.name] = bind(parse(default), field.metadata["kinds"])
     try:
         return Bound(entry, config_type(**values))
     except ValueError as error:
@@ -92,7 +93,11 @@ def display(bound: Bound) -> Spec:
     args = _take_positional(values, fields, required=True)
     for field in fields:
         has_default = field.default is not dataclasses.MISSING
-        if field.name in values and has_default and values[field.name] == _default(field):
+        if (
+            field.name in values
+            and has_default
+            and values[field.name] == _default(field, getattr(bound.config, "bottleneck", None))
+        ):
             del values[field.name]
     return Spec(bound.entry.qualified, args, tuple(values.items()))
 
@@ -298,10 +303,16 @@ def _take_positional(
     return tuple(values.pop(f.name) for f in order[:at] if f.default is dataclasses.MISSING)
 
 
-def _default(field: dataclasses.Field[Any]) -> Value:
+def _default_part(field: dataclasses.Field[Any], bottleneck: Any) -> str:
+    """The spec of a part that is not given; a bottleneck's config may name its own prior."""
+    own = getattr(getattr(bottleneck, "config", None), "default_prior", None)
+    return own if field.name == "prior" and own is not None else str(field.default)
+
+
+def _default(field: dataclasses.Field[Any], bottleneck: Any = None) -> Value:
     """A field's default in display form."""
     if "kinds" in field.metadata and isinstance(field.default, str):
-        return display(bind(parse(str(field.default)), field.metadata["kinds"]))
+        return display(bind(parse(_default_part(field, bottleneck)), field.metadata["kinds"]))
     return _unbind(field.default, display)
 
 

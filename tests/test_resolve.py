@@ -156,6 +156,8 @@ def random_bound(rng: random.Random) -> Bound:
             return None if optional else part(rng.choice(field.metadata["kinds"]))
         if "rest" in field.metadata:
             return tuple(rng.randint(2, 30) for _ in range(rng.randint(1, 4)))
+        if isinstance(field.default, bool):
+            return rng.random() < 0.5
         match field.name:
             case "input":
                 return tuple(rng.randint(1, 99) for _ in range(rng.randint(2, 4)))
@@ -191,7 +193,7 @@ def random_bound(rng: random.Random) -> Bound:
                 return rng.choice(["resnet18", "resnet18.a1_in1k"])
             case "stage":
                 return rng.randint(-3, 3)
-        return rng.uniform(0.01, 0.99) if field.type == "float" else rng.randint(2, 600)
+        return rng.uniform(0.01, 0.99) if "float" in field.type else rng.randint(2, 600)
 
     while True:
         try:

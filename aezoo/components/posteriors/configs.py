@@ -52,6 +52,37 @@ class IAF:
         at_least(1, dim=self.dim, steps=self.steps, hidden=self.hidden)
 
 
+@dataclass(frozen=True, slots=True)
+class TopK:
+    dim: int  # latent channels D
+    k: int  # values of a sample that are kept
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim, k=self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class Gumbel:
+    n: int  # categorical variables a place
+    k: int  # categories of each
+    tau: float = 1.0  # temperature of the relaxation, in training
+    tau_end: float | None = None  # where it ends, geometrically over the run; none: no change
+    straight_through: bool = False  # one-hot in training too, with the relaxed z's gradient
+
+    def __post_init__(self) -> None:
+        at_least(1, n=self.n)
+        at_least(2, k=self.k)
+        for name in ("tau", "tau_end"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+    @property
+    def default_prior(self) -> str:
+        """What a vae's prior is where its spec says nothing."""
+        return f"categorical({self.k})"
+
+
 _VAE = "Kingma, Welling, Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114"
 _FLOWS = "Rezende, Mohamed, Variational Inference with Normalizing Flows, 2015, arXiv:1505.05770"
 
@@ -95,5 +126,22 @@ RECORDS = (
         paper="Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, "
         "2016, arXiv:1606.04934",
         example="iaf(3,2,8)",
+    ),
+    Component(
+        "topk",
+        config=TopK,
+        target="aezoo.components.posteriors.topk:TopKPosterior",
+        summary="a point of which the k largest values are kept",
+        paper="Makhzani, Frey, k-Sparse Autoencoders, 2013, arXiv:1312.5663",
+        example="topk(4,2)",
+    ),
+    Component(
+        "gumbel",
+        config=Gumbel,
+        target="aezoo.components.posteriors.gumbel:GumbelPosterior",
+        summary="categorical variables, relaxed by Gumbel-softmax in training",
+        paper="Jang, Gu, Poole, Categorical Reparameterization with Gumbel-Softmax, 2016, "
+        "arXiv:1611.01144",
+        example="gumbel(2,3)",
     ),
 )

@@ -83,6 +83,15 @@ class MAFConfig:
         at_least(1, steps=self.steps, hidden=self.hidden)
 
 
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    k: int  # categories of each variable
+
+    def __post_init__(self):
+        if self.k < 2:
+            raise ValueError(f"k must be at least 2, not {self.k}")
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -158,5 +167,14 @@ RECORDS = (
         paper="Papamakarios, Pavlakou, Murray, Masked Autoregressive Flow for Density "
         "Estimation, 2017, arXiv:1705.07057",
         example="maf(2,8)",
+    ),
+    Component(
+        "categorical",
+        config=Categorical,
+        target=f"{_HERE}.categorical:CategoricalPrior",
+        summary="every category equally likely, over one-hot latents",
+        paper="Jang, Gu, Poole, Categorical Reparameterization with Gumbel-Softmax, 2016, "
+        "arXiv:1611.01144",
+        example="vae(mlp(8),gumbel(2,3),mlp(8),prior=categorical(3),input=(1,8,12))",
     ),
 )
