@@ -271,6 +271,16 @@ GALLERY = (
         "vae(mlp(64),gaussian(8),mlp(64),prior=maf(2,32),input=(1,8,8))",
         "prior maf",
     ),
+    Example(
+        "VampPrior",
+        "vae(mlp(64),gaussian(8),mlp(64),prior=vamp(32),input=(1,8,8))",
+        "prior vamp",
+    ),
+    Example(
+        "VAE with a mixture-of-Gaussians prior",
+        "vae(mlp(64),gaussian(8),mlp(64),prior=mog(10),input=(1,8,8))",
+        "prior mog",
+    ),
     # -- codes
     Example(
         "VQ-VAE, moving averages",
@@ -291,6 +301,11 @@ GALLERY = (
         "FSQ",
         "vqvae(res(16,depth=1,down=2),fsq(5,5,5),unres(16,depth=1),input=(1,8,8))",
         "quantizer fsq",
+    ),
+    Example(
+        "residual VQ",
+        "vqvae(res(16,depth=1,down=2),rvq(2,32,8),unres(16,depth=1),input=(1,8,8))",
+        "quantizer rvq",
     ),
     Example(
         "VQ-VAE-2",
