@@ -73,6 +73,11 @@ GALLERY = (
         "objective kl_sparse",
     ),
     Example(
+        "k-sparse autoencoder",
+        "ae(mlp(64),topk(100,10),mlp(64),input=(1,8,8))",
+        "posterior topk",
+    ),
+    Example(
         "contractive autoencoder",
         "ae(mlp(64,act=silu),point(8),mlp(64),objective=contractive(0.01),input=(1,8,8))",
         "objective contractive",
@@ -280,6 +285,11 @@ GALLERY = (
         "VAE with a mixture-of-Gaussians prior",
         "vae(mlp(64),gaussian(8),mlp(64),prior=mog(10),input=(1,8,8))",
         "prior mog",
+    ),
+    Example(
+        "Gumbel-softmax VAE",
+        "vae(mlp(64),gumbel(8,4),mlp(64),input=(1,8,8))",
+        "posterior gumbel",
     ),
     # -- codes
     Example(
