@@ -31,4 +31,5 @@ def run(rank: int, world: int, folder: str) -> None:
         state = {**quantizer.state_dict(), "usage": latent.metrics["usage"]}
         torch.save(state, f"{folder}/{name}-{world}-{rank}.pt")
     if world > 1:
+        torch.distributed.barrier()  # gloo of torch 2.6 waits for ever for a rank that has gone
         torch.distributed.destroy_process_group()
