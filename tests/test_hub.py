@@ -34,7 +34,6 @@ from aezoo.hub.pretrained import pretrained
 from aezoo.hub.publish import publish, push_to_hub
 from aezoo.hub.save import save_pretrained
 from aezoo.hub.sources import Source, parse_source
-from aezoo.testing.localhub import LocalHub
 
 VAE = "vae(mlp(32),gaussian(4),mlp(32),input=(1,8,8))"
 VQVAE = "vqvae(res(16),vq(32,8),unres(16),prior=pixelcnn(8,layers=2),input=(3,16,16))"
@@ -61,21 +60,8 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A Hub, and this process's client pointed at it as the environment would at its start."""
-    from huggingface_hub import constants
-
-    with LocalHub() as hub:
-        env = hub.env(tmp_path / "hf")
-        for name in ("HF_TOKEN", "NO_PROXY", "no_proxy"):
-            monkeypatch.setenv(name, env[name])
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", env["HF_HUB_CACHE"])
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        yield hub
-    assert hub.errors == []
+def hub(aezoo_hub):
+    return aezoo_hub
 
 
 def files_of(folder):

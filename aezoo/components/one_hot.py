@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, register_kl
+from torch.distributions import Distribution, constraints, register_kl
 
 
 class OneHots(Distribution):
@@ -14,7 +16,7 @@ class OneHots(Distribution):
     probability at one-hot z alone.
     """
 
-    arg_constraints = {}  # noqa: RUF012  # pyright: ignore[reportAssignmentType]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(self, logits: Tensor, batch_dims: int):
         self.axis = batch_dims + 1  # of the k categories

@@ -11,8 +11,9 @@ from that by a constant that depends on the data set's size: the gradients are t
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import BTCVAE
@@ -25,7 +26,7 @@ class BTCVAEObjective:
     def __init__(self, config: BTCVAE):
         self.config = config
 
-    def __call__(self, model: nn.Module, x: object, output: Output) -> Losses:
+    def __call__(self, model: Any, x: object, output: Output) -> Losses:
         losses = weighted(output, distortion=1.0, penalty=1.0)
         z = output.latents[0].z.flatten(1)
         mean, scale = mean_and_scale(model, output)

@@ -50,12 +50,27 @@ def _at_hand(name: str) -> bool:
 
 
 @pytest.fixture
-def aezoo_hub() -> Iterator[LocalHub]:
-    """A Hugging Face Hub of the test's own, on 127.0.0.1 (`aezoo.testing.localhub`)."""
+def aezoo_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    """A Hugging Face Hub of the test's own, on 127.0.0.1 (`aezoo.testing.localhub`).
+
+    This process's client is pointed at it, with a cache of its own, as the environment would at
+    its start; a request that the Hub could not serve fails the test.
+    """
+    from huggingface_hub import constants
+
     from aezoo.testing.localhub import LocalHub
 
     with LocalHub() as hub:
+        env = hub.env(tmp_path / "hf")
+        for name in ("HF_TOKEN", "NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, env[name])
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", env["HF_HUB_CACHE"])
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         yield hub
+    assert hub.errors == []
 
 
 @pytest.fixture

@@ -110,11 +110,6 @@ def batch(model: Autoencoder, n: int = 4, seed: int = 1) -> tuple[Tensor, Tensor
     return x, source.draw(n, device=torch.device("cpu"), generator=generator)
 
 
-def levels(value: Any) -> tuple[Any, ...]:
-    """What there is of every level of a hierarchy; of one level alone, a tuple of one."""
-    return value if isinstance(value, tuple) else (value,)
-
-
 def by_level(name: str, value: Any) -> dict[str, Any]:
     """A tensor under its name; a tuple of them, of several levels, each under its own."""
     if not isinstance(value, tuple):

@@ -6,6 +6,8 @@ arXiv:1906.00446, section 3.1 and figure 2a.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from aezoo.components.encoders.configs import Levels
@@ -20,11 +22,11 @@ class LevelsEncoder(nn.Module):
     def __init__(self, config: Levels, *, in_shape: tuple[int, ...]):
         super().__init__()
         self.in_shape = in_shape
-        self.parts = nn.ModuleList()
+        self.parts: Any = nn.ModuleList()
         shapes: list[tuple[int, ...]] = []
         for part in config.parts:
             self.parts.append(part.build(in_shape=shapes[-1] if shapes else in_shape))
-            shapes.append(tuple(self.parts[-1].out_shape))  # type: ignore[arg-type]
+            shapes.append(tuple(self.parts[-1].out_shape))
         self.out_shape = tuple(shapes)
         self.any_size = all(getattr(part, "any_size", False) for part in self.parts)
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution, Independent, constraints
 
 from aezoo.components.likelihoods.levels import TOP, to_levels
 from aezoo.components.nd import wide
@@ -75,7 +75,7 @@ class DiscretizedLocationScale(Distribution):
     and ``scale`` (broadcast against it) are in x's units.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportAssignmentType]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(
         self,

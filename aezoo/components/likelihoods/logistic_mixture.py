@@ -11,12 +11,12 @@ bin's width where the difference gets small, and then does not sum to one.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from aezoo.components.likelihoods.configs import LogisticMixtureConfig
 from aezoo.components.likelihoods.levels import TOP, to_levels
@@ -67,7 +67,7 @@ class LogisticMixture(Distribution):
             None for independent channels.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportAssignmentType]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(
         self, logits: Tensor, means: Tensor, log_scales: Tensor, coefficients: Tensor | None

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from aezoo.components.flows import chain
 from aezoo.components.nd import flat, wide
-from aezoo.components.priors.checks import check_temperature
+from aezoo.components.priors.checks import check_temperature, over_latents
 from aezoo.errors import CapabilityError, ShapeError
 
 
@@ -25,11 +25,7 @@ class FlowPrior(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], num_codes: int | None, cond_dim: int | None):
         super().__init__()
-        if num_codes is not None:
-            raise ShapeError(
-                f"{self.name} is a prior over continuous latents, but the quantizer gives codes; "
-                "use prior=uniform or prior=pixelcnn"
-            )
+        over_latents(self.name, num_codes)
         self.shape, self.dim, self.cond_dim = tuple(shape), flat(shape), cond_dim
 
     def _flow_through(self, steps: Iterable[nn.Module]) -> None:

@@ -7,6 +7,8 @@ level place by place.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -42,7 +44,7 @@ class LevelsPrior(nn.Module):
             )
         self.shape, self.num_codes, self.cond_dim = shape, num_codes, cond_dim
         top = len(shape) - 1
-        self.parts = nn.ModuleList(
+        self.parts: Any = nn.ModuleList(
             part.build(
                 shape=shape[level],
                 num_codes=num_codes[level],
@@ -73,8 +75,7 @@ class LevelsPrior(nn.Module):
         for level in reversed(range(len(self.parts))):
             if level < len(self.told):
                 told = self.told[level](codes[level + 1], told, codes[level].shape[1:])
-            part: nn.Module = self.parts[level]
-            found.insert(0, part.log_prob(codes[level], _joined(told, cond)))  # type: ignore[operator]
+            found.insert(0, self.parts[level].log_prob(codes[level], _joined(told, cond)))
         return tuple(found)
 
     @torch.no_grad()
@@ -94,8 +95,7 @@ class LevelsPrior(nn.Module):
         for level in reversed(range(len(self.parts))):
             if found:
                 told = self.told[level](found[0], told, shape[level])
-            part: nn.Module = self.parts[level]
-            drawn = part.sample(  # type: ignore[operator]
+            drawn = self.parts[level].sample(
                 n,
                 shape=shape[level],
                 cond=_joined(told, cond),

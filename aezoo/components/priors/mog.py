@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from aezoo.components.nd import flat, wide
-from aezoo.components.priors.checks import check_temperature
+from aezoo.components.priors.checks import check_temperature, over_latents
 from aezoo.components.priors.configs import MoG
 from aezoo.components.quantizers.nearest import kmeans, nearest
 from aezoo.errors import ShapeError
@@ -40,11 +40,7 @@ class MoGPrior(nn.Module):
         cond_dim: int | None = None,
     ):
         super().__init__()
-        if num_codes is not None:
-            raise ShapeError(
-                "mog is a prior over continuous latents, but the quantizer gives codes; "
-                "use prior=pixelcnn"
-            )
+        over_latents("mog", num_codes)
         self.shape = tuple(shape)
         n = flat(self.shape)
         self.mean = nn.Parameter(torch.randn(config.k, n))

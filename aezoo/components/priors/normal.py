@@ -9,9 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent, Normal
 
-from aezoo.components.priors.checks import check_temperature, drawing_device
+from aezoo.components.priors.checks import check_temperature, drawing_device, over_latents
 from aezoo.components.priors.configs import NormalConfig
-from aezoo.errors import ShapeError
 
 
 class NormalPrior(nn.Module):
@@ -25,11 +24,7 @@ class NormalPrior(nn.Module):
         cond_dim: int | None = None,
     ):
         super().__init__()
-        if num_codes is not None:
-            raise ShapeError(
-                "normal is a prior over continuous latents, but the quantizer gives codes; "
-                "use prior=uniform or prior=pixelcnn"
-            )
+        over_latents("normal", num_codes)
         self.shape = tuple(shape)
 
     def distribution(self, like: Tensor) -> Independent:

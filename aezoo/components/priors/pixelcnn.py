@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from aezoo.components.priors.checks import check_temperature
+from aezoo.components.priors.checks import check_temperature, over_codes
 from aezoo.components.priors.configs import PixelCNNConfig
 from aezoo.errors import ShapeError
 
@@ -45,11 +45,7 @@ class PixelCNNPrior(nn.Module):
         cond_dim: int | None = None,
     ):
         super().__init__()
-        if num_codes is None:
-            raise ShapeError(
-                "pixelcnn is a prior over codes, but the latents are continuous; "
-                "use prior=normal, or a quantizer"
-            )
+        num_codes = over_codes("pixelcnn", num_codes)
         if len(shape) not in (1, 2):
             raise ShapeError(
                 f"pixelcnn serves codes with 1 or 2 spatial axes; these have {len(shape)}: "

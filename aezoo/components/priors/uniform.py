@@ -7,9 +7,8 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.components.priors.checks import check_temperature, drawing_device
+from aezoo.components.priors.checks import check_temperature, drawing_device, over_codes
 from aezoo.components.priors.configs import UniformConfig
-from aezoo.errors import ShapeError
 from aezoo.latents import Codes, levels
 
 
@@ -36,13 +35,9 @@ class UniformPrior(nn.Module):
         cond_dim: int | None = None,
     ):
         super().__init__()
-        if num_codes is None:
-            raise ShapeError(
-                "uniform is a prior over codes, but the latents are continuous; "
-                "use prior=normal, or a quantizer"
-            )
         self.shape = tuple(shape)
-        self.num_codes = num_codes  # both are tuples of these where there are several levels
+        # Both are tuples where there are several levels.
+        self.num_codes = over_codes("uniform", num_codes)
 
     def distribution(self, like: Tensor) -> None:
         """None: `log_prob` is all there is to it."""

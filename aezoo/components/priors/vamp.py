@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.components.priors.checks import check_temperature
+from aezoo.components.priors.checks import check_temperature, over_latents
 from aezoo.components.priors.configs import Vamp
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent
@@ -37,11 +37,7 @@ class VampPrior(nn.Module):
         cond_dim: int | None = None,
     ):
         super().__init__()
-        if num_codes is not None:
-            raise ShapeError(
-                "vamp is a prior over continuous latents, but the quantizer gives codes; "
-                "use prior=pixelcnn"
-            )
+        over_latents("vamp", num_codes)
         self.k, self.shape = config.k, tuple(shape)
 
     def attach(self, model: Any) -> None:

@@ -50,23 +50,20 @@ class LevelsQuantizer(nn.Module):
             parts.insert(0, part.build(in_shape=(features, *place)))
             dim: int = parts[0].out_shape[0]
             above = (dim + (above[0] if above else 0), *place)
-        self.parts, self.context = nn.ModuleList(parts), nn.ModuleList(context)
-        self.enlarge = nn.ModuleList(enlarge)
+        self.parts: Any = nn.ModuleList(parts)
+        self.context, self.enlarge = nn.ModuleList(context), nn.ModuleList(enlarge)
         assert above is not None
         self.out_shape = above
 
     @property
     def num_codes(self) -> tuple[int, ...]:
         """(K_1, ..., K_n)."""
-        return tuple(part.num_codes for part in self.parts)  # type: ignore[misc]
+        return tuple(part.num_codes for part in self.parts)
 
     @property
     def code_shape(self) -> tuple[tuple[int, ...], ...]:
         """The shape of each level's codes, for inputs of the model's own size."""
-        return tuple(
-            tuple(getattr(part, "code_shape", part.out_shape[1:]))  # type: ignore[index]
-            for part in self.parts
-        )
+        return tuple(tuple(getattr(part, "code_shape", part.out_shape[1:])) for part in self.parts)
 
     def forward(
         self,
@@ -85,13 +82,13 @@ class LevelsQuantizer(nn.Module):
             found.insert(0, self.parts[level](features, sample=sample, generator=generator))
             z = self._joined(level, found[0].z, z)
         assert z is not None
-        return Latent(z=z, codes=tuple(latent.codes for latent in found), levels=tuple(found))  # type: ignore[arg-type]
+        return Latent(z=z, codes=tuple(latent.codes for latent in found), levels=tuple(found))
 
     def lookup(self, codes: tuple[Tensor, ...]) -> Tensor:
         """The codes of every level -> z (B, D_1 + ... + D_n, *L_1)."""
         z: Tensor | None = None
         for level in reversed(range(len(self.parts))):
-            z = self._joined(level, self.parts[level].lookup(codes[level]), z)  # type: ignore[operator]
+            z = self._joined(level, self.parts[level].lookup(codes[level]), z)
         assert z is not None
         return z
 

@@ -7,6 +7,8 @@ k-means start, moving averages and revival; the gradient passes the sum once.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -33,7 +35,7 @@ class RVQ(nn.Module):
         self.num_codes = config.codes
         self.estimator = ESTIMATORS[config.estimator]
         self.project = pointwise(len(place), features, config.dim)
-        self.levels = nn.ModuleList(
+        self.levels: Any = nn.ModuleList(
             VQ(config.level, in_shape=self.out_shape) for _ in range(config.q)
         )
         for level in self.levels:
@@ -63,4 +65,4 @@ class RVQ(nn.Module):
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, q, *L) int64 -> z (B, D, *L); the first levels alone give a coarser z."""
         levels = zip(self.levels, codes.unbind(1), strict=False)
-        return torch.stack([level.lookup(code) for level, code in levels]).sum(0)  # type: ignore[operator]
+        return torch.stack([level.lookup(code) for level, code in levels]).sum(0)

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from aezoo.latents import Latent
+from aezoo.latents import Latent, levels
 from aezoo.resolve import Bound
 from aezoo.testing.outcome import NotApplicable, require
-from aezoo.testing.subject import Subject, batch, by_level, levels
+from aezoo.testing.subject import Subject, batch, by_level
 
 
 def codes_round_trip(subject: Subject) -> None:

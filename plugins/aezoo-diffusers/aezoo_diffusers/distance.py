@@ -8,11 +8,11 @@ choosing. So there is none: ``model.capabilities.bound`` is None, and the rate r
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from aezoo_diffusers import configs
 
@@ -39,7 +39,7 @@ class DistanceLikelihood(nn.Module):
 class Distance(Distribution):
     """A point x_hat with the score -|x - params|^2 / 2: no density, though it has the methods."""
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportAssignmentType]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(self, params: Tensor, limits: tuple[float, float] | None):
         self.params, self.limits = params, limits

@@ -16,28 +16,14 @@ from aezoo.errors import (
     PluginMissingError,
     UnsafeWeightsError,
 )
-from aezoo.testing.localhub import LocalHub
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CARD = b"---\nlicense: openrail++\n---\n# A pipeline\n"
 
 
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A Hub, and this process's client pointed at it as the environment would at its start."""
-    from huggingface_hub import constants
-
-    with LocalHub() as hub:
-        env = hub.env(tmp_path / "hf")
-        for name in ("HF_TOKEN", "NO_PROXY", "no_proxy"):
-            monkeypatch.setenv(name, env[name])
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", env["HF_HUB_CACHE"])
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        yield hub
-    assert hub.errors == []
+def hub(aezoo_hub):
+    return aezoo_hub
 
 
 def files(name, prefix=""):

@@ -6,12 +6,12 @@ van den Oord et al., WaveNet: A Generative Model for Raw Audio, 2016, arXiv:1609
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from aezoo_audio.configs import MuLawConfig
 from aezoo_audio.mulaw import every_level, to_levels
@@ -38,7 +38,7 @@ class MuLaw(Distribution):
         logits: (B, K, C, *S), unnormalised.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportAssignmentType]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(self, logits: Tensor):
         self.logits = logits

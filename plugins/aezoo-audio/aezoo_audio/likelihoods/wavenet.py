@@ -7,11 +7,11 @@ Neural Discrete Representation Learning, 2017, arXiv:1711.00937, section 4.3.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from aezoo.errors import ShapeError
 from aezoo_audio.configs import WaveNetConfig
@@ -55,7 +55,7 @@ class WaveNetDistribution(Distribution):
         features: (B, E, T), the condition.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportAssignmentType]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(self, net: WaveNet, features: Tensor):
         self.net, self.features = net, features
