@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from aezoo.components.checks import at_least
+from aezoo.checks import at_least
 from aezoo.records import Component, slot
 
 

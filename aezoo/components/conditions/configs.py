@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aezoo.components.checks import at_least
+from aezoo.checks import at_least
 from aezoo.records import Capabilities, Component
 
 

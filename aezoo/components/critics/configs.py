@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aezoo.components.checks import widths_given
+from aezoo.checks import widths_given
 from aezoo.records import Component, rest
 
 

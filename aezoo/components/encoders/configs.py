@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aezoo.components.checks import Activation, at_least, several, widths_given
+from aezoo.checks import Activation, at_least, several, widths_given
 from aezoo.records import Capabilities, Component, rest
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
+from aezoo.checks import check_temperature
 from aezoo.components.one_hot import OneHots, one_hot
-from aezoo.components.priors.checks import check_temperature, drawing_device
 from aezoo.components.priors.configs import Categorical
+from aezoo.components.priors.device import drawing_device
 from aezoo.errors import ShapeError
 
 

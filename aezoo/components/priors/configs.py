@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aezoo.components.checks import at_least, several
+from aezoo.checks import at_least, several
 from aezoo.records import Capabilities, Component, rest
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import torch
 from torch import Generator, Tensor, nn
 
+from aezoo.checks import check_temperature, over_latents
 from aezoo.components.flows import chain
 from aezoo.components.nd import flat, wide
-from aezoo.components.priors.checks import check_temperature, over_latents
 from aezoo.errors import CapabilityError, ShapeError
 
 

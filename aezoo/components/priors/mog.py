@@ -15,8 +15,8 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
+from aezoo.checks import check_temperature, over_latents
 from aezoo.components.nd import flat, wide
-from aezoo.components.priors.checks import check_temperature, over_latents
 from aezoo.components.priors.configs import MoG
 from aezoo.components.quantizers.nearest import kmeans, nearest
 from aezoo.errors import ShapeError

@@ -9,8 +9,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent, Normal
 
-from aezoo.components.priors.checks import check_temperature, drawing_device, over_latents
+from aezoo.checks import check_temperature, over_latents
 from aezoo.components.priors.configs import NormalConfig
+from aezoo.components.priors.device import drawing_device
 
 
 class NormalPrior(nn.Module):

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from aezoo.components.priors.checks import check_temperature, over_codes
+from aezoo.checks import check_temperature, over_codes
 from aezoo.components.priors.configs import PixelCNNConfig
 from aezoo.errors import ShapeError
 

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.components.priors.checks import check_temperature, drawing_device, over_codes
+from aezoo.checks import check_temperature, over_codes
 from aezoo.components.priors.configs import UniformConfig
+from aezoo.components.priors.device import drawing_device
 from aezoo.latents import Codes, levels
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.components.priors.checks import check_temperature, over_latents
+from aezoo.checks import check_temperature, over_latents
 from aezoo.components.priors.configs import Vamp
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-def _at_least(lowest: int | float, **values: int | float | None) -> None:
-    for name, value in values.items():
-        if value is not None and value < lowest:
-            raise ValueError(f"{name} must be at least {lowest}, not {value}")
+from aezoo.checks import at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +15,8 @@ class DilatedConfig:
     narrow: int = 64  # channels of the stage next to the waveform; they double up to width
 
     def __post_init__(self) -> None:
-        _at_least(1, width=self.width, narrow=self.narrow)
-        _at_least(0, depth=self.depth)
+        at_least(1, width=self.width, narrow=self.narrow)
+        at_least(0, depth=self.depth)
         if not self.strides or any(s < 1 for s in self.strides):
             raise ValueError(f"strides needs at least one, each at least 1, not {self.strides}")
 
@@ -43,7 +39,7 @@ class MuLawConfig:
     levels: int = 256  # of the companded amplitude
 
     def __post_init__(self) -> None:
-        _at_least(2, levels=self.levels)
+        at_least(2, levels=self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +51,9 @@ class WaveNetConfig:
     features: int = 64  # channels of the decoder's output that each layer is conditioned on
 
     def __post_init__(self) -> None:
-        _at_least(1, width=self.width, layers=self.layers, cycle=self.cycle)
-        _at_least(1, features=self.features)
-        _at_least(2, levels=self.levels)
+        at_least(1, width=self.width, layers=self.layers, cycle=self.cycle)
+        at_least(1, features=self.features)
+        at_least(2, levels=self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,7 @@ class WaveNetPriorConfig:
     dropout: float = 0.0  # of the gated activations, in training
 
     def __post_init__(self) -> None:
-        _at_least(1, width=self.width, layers=self.layers, cycle=self.cycle)
+        at_least(1, width=self.width, layers=self.layers, cycle=self.cycle)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
@@ -81,4 +77,4 @@ class SpectralConfig:
     def __post_init__(self) -> None:
         if not self.windows or any(w < 4 or w % 4 for w in self.windows):
             raise ValueError(f"windows are multiples of 4 samples, not {self.windows}")
-        _at_least(0.0, waveform=self.waveform)
+        at_least(0.0, waveform=self.waveform)

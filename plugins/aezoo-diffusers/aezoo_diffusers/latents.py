@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.distributions import Independent, Normal
 
+from aezoo.checks import check_temperature
 from aezoo.components.nd import pointwise
 from aezoo.errors import ShapeError
 from aezoo.latents import Latent
@@ -170,8 +171,7 @@ class NormalPrior(nn.Module):
         temperature: float = 1.0,
     ) -> Tensor:
         """(n,*shape); ``temperature`` scales the standard deviation."""
-        if temperature < 0:
-            raise ValueError(f"temperature must be at least 0, not {temperature}")
+        check_temperature(temperature)
         device = generator.device if generator is not None else None
         raw = torch.randn((n, *(shape or self.shape)), generator=generator, device=device)
         if self.scale.frames:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from aezoo.components.priors.checks import check_temperature
+from aezoo.checks import check_temperature
 from aezoo.components.priors.pixelcnn import draw
 from aezoo.errors import ShapeError
 from aezoo_video.configs import GPT

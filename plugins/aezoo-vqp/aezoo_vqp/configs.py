@@ -10,24 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import aezoo
-
-
-def _at_least(lowest: float, **values: float) -> None:
-    for name, value in values.items():
-        if value < lowest:
-            raise ValueError(f"{name} must be at least {lowest}, not {value}")
+from aezoo.checks import at_least
 
 
 def _levels(levels: tuple[int, ...], lowest: int) -> None:
     if not levels:
         raise ValueError("needs at least one level count")
-    _at_least(lowest, **{f"level count {i}": n for i, n in enumerate(levels, 1)})
+    at_least(lowest, **{f"level count {i}": n for i, n in enumerate(levels, 1)})
 
 
 def _codebook(config: VQ | RVQ | GRVQ) -> None:
-    _at_least(2, codes=config.codes)
-    _at_least(1, dim=config.dim, kmeans_iters=config.kmeans_iters)
-    _at_least(
+    at_least(2, codes=config.codes)
+    at_least(1, dim=config.dim, kmeans_iters=config.kmeans_iters)
+    at_least(
         0,
         commitment_weight=config.commitment_weight,
         threshold_ema_dead_code=config.threshold_ema_dead_code,
@@ -68,7 +63,7 @@ class RVQ(Codebook):
     dim: int
 
     def __post_init__(self) -> None:
-        _at_least(1, quantizers=self.quantizers)
+        at_least(1, quantizers=self.quantizers)
         _codebook(self)
 
 
@@ -80,7 +75,7 @@ class GRVQ(Codebook):
     dim: int
 
     def __post_init__(self) -> None:
-        _at_least(1, quantizers=self.quantizers, groups=self.groups)
+        at_least(1, quantizers=self.quantizers, groups=self.groups)
         if self.dim % self.groups:
             raise ValueError(f"dim {self.dim} cannot be cut into {self.groups} groups")
         _codebook(self)
@@ -106,7 +101,7 @@ class RFSQ:
     levels: tuple[int, ...]  # of each channel, the same in all q; K is their product
 
     def __post_init__(self) -> None:
-        _at_least(1, quantizers=self.quantizers)
+        at_least(1, quantizers=self.quantizers)
         _levels(self.levels, 2)
 
 
@@ -119,7 +114,7 @@ class LFQ:
     spherical: bool = False  # on the unit sphere: binary spherical quantization
 
     def __post_init__(self) -> None:
-        _at_least(0, commitment_loss_weight=self.commitment_loss_weight)
+        at_least(0, commitment_loss_weight=self.commitment_loss_weight)
         _bits(self)
 
 
@@ -131,12 +126,12 @@ class RLFQ:
     diversity_gamma: float = 1.0
 
     def __post_init__(self) -> None:
-        _at_least(1, quantizers=self.quantizers)
+        at_least(1, quantizers=self.quantizers)
         _bits(self)
 
 
 def _bits(config: LFQ | RLFQ) -> None:
-    _at_least(1, dim=config.dim)
+    at_least(1, dim=config.dim)
     if config.dim > 20:
         raise ValueError(f"makes 2^{config.dim} codes; their entropy is counted up to 2^20")
 
@@ -163,14 +158,14 @@ class RSimVQ:
     rotation_trick: bool = True
 
     def __post_init__(self) -> None:
-        _at_least(1, quantizers=self.quantizers)
+        at_least(1, quantizers=self.quantizers)
         _simvq(self)
 
 
 def _simvq(config: SimVQ | RSimVQ) -> None:
-    _at_least(2, codes=config.codes)
-    _at_least(1, dim=config.dim)
-    _at_least(
+    at_least(2, codes=config.codes)
+    at_least(1, dim=config.dim)
+    at_least(
         0,
         commitment_weight=config.commitment_weight,
         input_to_quantize_commit_loss_weight=config.input_to_quantize_commit_loss_weight,

@@ -7,11 +7,10 @@ serves sequences too, but reaches one code further with each layer: this one dou
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Generator, Tensor, nn
 
+from aezoo.checks import check_temperature
 from aezoo.errors import ShapeError
 from aezoo_audio.configs import WaveNetPriorConfig
 from aezoo_audio.wavenet import WaveNet
@@ -68,8 +67,7 @@ class WaveNetPrior(nn.Module):
         temperature: float = 1.0,
     ) -> Tensor:
         """(n,*shape) int64 in [0,K). Temperature 0 takes the likeliest code each time."""
-        if not (math.isfinite(temperature) and temperature >= 0):
-            raise ValueError(f"temperature must be 0 or more, not {temperature}")
+        check_temperature(temperature)
         shape = self.shape if shape is None else tuple(shape)
         if len(shape) != 1:
             raise ShapeError(f"audio/wavenet draws codes in a row, (L,), not {shape}")

@@ -1,16 +1,34 @@
-"""What every prior asks of its arguments."""
+"""What components check of their arguments; plugins may. No torch in here."""
 
 from __future__ import annotations
 
 import math
-from typing import TypeVar
-
-import torch
-from torch import Generator, Tensor
+from typing import Any, Literal, TypeVar
 
 from aezoo.errors import ShapeError
 
 N = TypeVar("N")  # of codes: one count, or a tuple of one a level
+
+Activation = Literal["relu", "gelu", "silu", "elu", "tanh", "softplus"]
+
+
+def at_least(lowest: int | float, **values: int | float | None) -> None:
+    """Raises ValueError for a value below ``lowest``, under its name; None is left out."""
+    for name, value in values.items():
+        if value is not None and value < lowest:
+            raise ValueError(f"{name} must be at least {lowest}, not {value}")
+
+
+def widths_given(widths: tuple[int, ...], least: int = 1) -> None:
+    """Raises ValueError unless there are ``least`` widths, each at least 1."""
+    if len(widths) < least or any(w < 1 for w in widths):
+        raise ValueError(f"needs at least {least} width(s), each at least 1")
+
+
+def several(parts: tuple[Any, ...]) -> None:
+    """Raises ValueError unless there are two parts or more, one a level."""
+    if len(parts) < 2:
+        raise ValueError(f"takes at least two parts, one a level, not {len(parts)}")
 
 
 def over_latents(name: str, num_codes: object) -> None:
@@ -36,11 +54,3 @@ def check_temperature(temperature: float) -> None:
     """Raises ValueError unless it is a finite number that is not negative."""
     if not (math.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature must be 0 or more, not {temperature}")
-
-
-def drawing_device(generator: Generator | None, cond: Tensor | None) -> torch.device:
-    """Where a prior without parameters draws: the generator's device, else the condition's,
-    else torch's default."""
-    if generator is not None:
-        return generator.device
-    return cond.device if cond is not None else torch.get_default_device()
