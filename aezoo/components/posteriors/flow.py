@@ -7,6 +7,7 @@ section 4: the encoder gives the Gaussian and what the steps need.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,21 +25,25 @@ class FlowPosterior(nn.Module):
     That point is no mean and no mode of q, but depends on nothing random. In a map the D
     channels of a place are one vector: the steps mix these, with what h has there.
 
-    A subclass gives `contexts`.
+    Args:
+        steps: one after the other; a ModuleList where they learn.
+        context: so many values, for each place its own, are made of h for every step; with 0
+            every step reads h itself.
     """
 
-    steps: Sequence[Step]  # or a ModuleList of them
-
-    def __init__(self, dim: int, in_shape: tuple[int, ...], *, extra: int = 0):
+    def __init__(
+        self,
+        dim: int,
+        in_shape: tuple[int, ...],
+        steps: Sequence[Step] | nn.ModuleList,
+        context: int,
+    ):
         super().__init__()
-        self.dim, self.extra = dim, extra
+        self.steps: Any = steps
+        self.dim, self.extra = dim, len(self.steps) * context
         self.in_shape = in_shape
         self.out_shape = (dim, *in_shape[1:])
-        self.project = pointwise(len(in_shape) - 1, in_shape[0], 2 * dim + extra)
-
-    def contexts(self, h: Tensor, extra: Tensor) -> Sequence[Tensor]:
-        """Of each step, (B * places, E), from h (B,F,*L) and ``extra`` channels of its own."""
-        raise NotImplementedError
+        self.project = pointwise(len(in_shape) - 1, in_shape[0], 2 * dim + self.extra)
 
     def forward(
         self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
@@ -46,20 +51,11 @@ class FlowPosterior(nn.Module):
         found = wide(self.project(h)).split((self.dim, self.dim, self.extra), dim=1)
         mu, log_variance, extra = found
         sigma = (0.5 * log_variance.clamp(*LOG_VARIANCE)).exp()
-        q = FlowDistribution(mu, sigma, self.steps, self.contexts(h, extra))
+        n = len(self.steps)
+        contexts = rows(extra).chunk(n, dim=1) if self.extra else [rows(h)] * n
+        q = FlowDistribution(mu, sigma, self.steps, contexts)
         if not sample:
             return Latent(z=q.push(torch.zeros_like(mu)), q=q)
         where = mu.device if generator is None else generator.device
         epsilon = torch.randn(mu.shape, generator=generator, device=where, dtype=mu.dtype)
         return Latent(z=q.push(epsilon.to(mu.device)), q=q)
-
-
-class AmortisedFlow(FlowPosterior):
-    """All that the steps need comes from h, for each place its own."""
-
-    def __init__(self, dim: int, in_shape: tuple[int, ...], steps: Sequence[Step], context: int):
-        super().__init__(dim, in_shape, extra=len(steps) * context)
-        self.steps = steps
-
-    def contexts(self, h: Tensor, extra: Tensor) -> Sequence[Tensor]:
-        return rows(extra).chunk(len(self.steps), dim=1)

@@ -6,11 +6,8 @@ the channels of a place, where the paper's are masked convolutions that look aro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from torch import nn
 
-from torch import Tensor, nn
-
-from aezoo.components.flows.distribution import rows
 from aezoo.components.flows.iaf import InverseAutoregressive
 from aezoo.components.posteriors.configs import IAF
 from aezoo.components.posteriors.flow import FlowPosterior
@@ -20,13 +17,10 @@ class IAFPosterior(FlowPosterior):
     """The encoder's features are every step's context."""
 
     def __init__(self, config: IAF, *, in_shape: tuple[int, ...]):
-        super().__init__(config.dim, in_shape)
-        self.steps = nn.ModuleList(
+        steps = nn.ModuleList(
             InverseAutoregressive(
                 config.dim, config.hidden, context=in_shape[0], backwards=bool(i % 2)
             )
             for i in range(config.steps)
-        )  # pyright: ignore[reportAttributeAccessIssue]
-
-    def contexts(self, h: Tensor, extra: Tensor) -> Sequence[Tensor]:
-        return [rows(h)] * len(self.steps)
+        )
+        super().__init__(config.dim, in_shape, steps, context=0)

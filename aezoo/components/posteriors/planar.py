@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aezoo.components.flows.planar import Planar
 from aezoo.components.posteriors.configs import PlanarFlow
-from aezoo.components.posteriors.flow import AmortisedFlow
+from aezoo.components.posteriors.flow import FlowPosterior
 
 
-class PlanarPosterior(AmortisedFlow):
+class PlanarPosterior(FlowPosterior):
     """The encoder gives u, w and b of every step."""
 
     def __init__(self, config: PlanarFlow, *, in_shape: tuple[int, ...]):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aezoo.components.flows.radial import Radial
 from aezoo.components.posteriors.configs import RadialFlow
-from aezoo.components.posteriors.flow import AmortisedFlow
+from aezoo.components.posteriors.flow import FlowPosterior
 
 
-class RadialPosterior(AmortisedFlow):
+class RadialPosterior(FlowPosterior):
     """The encoder gives the centre, alpha and beta of every step."""
 
     def __init__(self, config: RadialFlow, *, in_shape: tuple[int, ...]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -22,14 +22,12 @@ class FlowPrior(nn.Module):
     """
 
     name: str  # as specs write it
+    steps: Any  # a ModuleList, which the subclass makes for `dim` values
 
     def __init__(self, shape: tuple[int, ...], num_codes: int | None, cond_dim: int | None):
         super().__init__()
         over_latents(self.name, num_codes)
         self.shape, self.dim, self.cond_dim = tuple(shape), flat(shape), cond_dim
-
-    def _flow_through(self, steps: Iterable[nn.Module]) -> None:
-        self.steps = nn.ModuleList(steps)
 
     def distribution(self, like: Tensor) -> None:
         """None: nothing has a closed form with it."""
@@ -38,7 +36,7 @@ class FlowPrior(nn.Module):
         """z (B,D,*L), cond (B,E) -> (B,) nats."""
         self._check(tuple(z.shape[1:]), cond)
         contexts = [cond] * len(self.steps)
-        u, log_det = chain.inverse(list(self.steps), wide(z).flatten(1), contexts)  # pyright: ignore[reportArgumentType]
+        u, log_det = chain.inverse(self.steps, wide(z).flatten(1), contexts)
         return -0.5 * (u.square() + math.log(2 * math.pi)).sum(1) - log_det
 
     @torch.no_grad()
@@ -59,8 +57,7 @@ class FlowPrior(nn.Module):
         dtype = torch.promote_types(weight.dtype, torch.float32)
         u = torch.randn(n, self.dim, generator=generator, device=where, dtype=dtype)
         contexts = [cond] * len(self.steps)
-        u = temperature * u.to(weight.device)
-        z, _ = chain.forward(list(self.steps), u, contexts)  # pyright: ignore[reportArgumentType]
+        z, _ = chain.forward(self.steps, temperature * u.to(weight.device), contexts)
         return z.reshape(n, *self.shape)
 
     def _check(self, shape: tuple[int, ...], cond: Tensor | None) -> None:

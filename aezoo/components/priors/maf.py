@@ -6,6 +6,8 @@ arXiv:1705.07057. The order of the values is reversed after every step (section 
 
 from __future__ import annotations
 
+from torch import nn
+
 from aezoo.components.flows.maf import MaskedAutoregressive
 from aezoo.components.priors.configs import MAFConfig
 from aezoo.components.priors.flow import FlowPrior
@@ -24,7 +26,7 @@ class MAFPrior(FlowPrior):
         cond_dim: int | None = None,
     ):
         super().__init__(shape, num_codes, cond_dim)
-        self._flow_through(
+        self.steps = nn.ModuleList(
             MaskedAutoregressive(self.dim, config.hidden, context=cond_dim, backwards=bool(i % 2))
             for i in range(config.steps)
         )

@@ -7,6 +7,8 @@ batch normalisation, with which a density would depend on the batch.
 
 from __future__ import annotations
 
+from torch import nn
+
 from aezoo.components.flows.coupling import AffineCoupling
 from aezoo.components.priors.configs import RealNVPConfig
 from aezoo.components.priors.flow import FlowPrior
@@ -31,7 +33,7 @@ class RealNVPPrior(FlowPrior):
                 f"realnvp couples one half of the latent's values to the other; {self.shape} is "
                 "one value, use prior=maf"
             )
-        self._flow_through(
+        self.steps = nn.ModuleList(
             AffineCoupling(self.dim, config.hidden, context=cond_dim, kept=i % 2)
             for i in range(config.steps)
         )
