@@ -144,6 +144,12 @@ def aezoo_priors() -> Iterable[Component]:
     ``distribution()`` gives a torch Distribution of event shape ``shape`` where there is a
     closed form, else None.
 
+    One that has no density in closed form and draws a bound says ``exact = False``: its
+    ``log_prob(z_or_codes, cond=None, *, generator=None)`` is at most log p on average over the
+    draws, so that the model's rate is at least the true one and its ELBO remains a bound. Over
+    continuous latents exp(log_prob) is at most p on average too: ``model.log_prob(x, k=...)``
+    weights by it.
+
     It may have more. ``attach(model)`` is called once with the built model, whose encoder it may
     use; it keeps the model out of its submodules. ``start(latents (N,D,*L))``, or codes, is
     called before a prior is fitted on a finished model's latents (codes of several levels are as

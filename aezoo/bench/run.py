@@ -308,7 +308,7 @@ class _Bench:
         h = model.features(x, cond)  # once, for the draw and for the mode
         if "output" in needs:
             drawn = model.bottleneck(h, sample=True, generator=batch.generator("z"))
-            batch.output = output = model.output(x, drawn, cond)
+            batch.output = output = model.output(x, drawn, cond, generator=batch.generator("prior"))
             # Where z is a function of x, the pass was at the mode already.
             same = all(latent.q is None for latent in output.latents)
         if needs & {"latent", "x_hat"}:

@@ -114,7 +114,8 @@ def _log_weights(
         latent = model.bottleneck(hs, sample=True, generator=generator)
         p = model.p(latent.z, conds, size=tuple(x.shape[2:]))
         log_p = scored(model.likelihood, p, model.input_range)[1].log_prob(xs)
-        yield (log_p.double() - model._log_ratio(latent, conds).double()).view(n, len(x))
+        ratio = model._log_ratio(latent, conds, generator)
+        yield (log_p.double() - ratio.double()).view(n, len(x))
 
 
 def _repeated(x: Tensor, n: int) -> Tensor:

@@ -224,12 +224,20 @@ class Autoencoder(nn.Module):
         seen = x
         if self.corruption is not None and self.training:
             seen = self.corruption(x, generator=generator)
-        return self.output(x, self.encode(seen, cond, sample=True, generator=generator), cond)
+        latent = self.encode(seen, cond, sample=True, generator=generator)
+        return self.output(x, latent, cond, generator=generator)
 
-    def output(self, x: Tensor, latent: Latent, cond: Tensor | None = None) -> Output:
+    def output(
+        self,
+        x: Tensor,
+        latent: Latent,
+        cond: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Output:
         """The rest of the pass: what x (B, C, *S) costs with this latent, and what it gives."""
         p = self.p(latent.z, cond, size=tuple(x.shape[2:]))
-        latent.rate = self.rate(latent, cond)
+        latent.rate = self.rate(latent, cond, generator=generator)
         return Output(
             p=p,
             latents=latent.levels or (latent,),
@@ -247,8 +255,18 @@ class Autoencoder(nn.Module):
 
     # -- likelihood
 
-    def rate(self, latent: Latent, cond: Tensor | None = None) -> Tensor | None:
-        """(B,) nats per sample that the latent costs under the prior; None without a bound."""
+    def rate(
+        self,
+        latent: Latent,
+        cond: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor | None:
+        """(B,) nats per sample that the latent costs under the prior; None without a bound.
+
+        ``generator`` is of the draws of a prior that is not exact; the rate is then no less
+        than the true one on average.
+        """
         raise NotImplementedError
 
     def elbo(

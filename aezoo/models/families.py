@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from aezoo.components.priors.exact import log_prob
 from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, levels
@@ -22,7 +23,13 @@ class AE(Autoencoder):
 
     fits_prior: ClassVar[bool] = True
 
-    def rate(self, latent: Latent, cond: Tensor | None = None) -> None:
+    def rate(
+        self,
+        latent: Latent,
+        cond: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
         return None
 
 
@@ -38,13 +45,19 @@ class VAE(Autoencoder):
         point = getattr(self.bottleneck, "deterministic", False)
         return dataclasses.replace(able, bound=None) if point else able
 
-    def rate(self, latent: Latent, cond: Tensor | None = None) -> Tensor:
+    def rate(
+        self,
+        latent: Latent,
+        cond: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """KL(q(z|x) | p(z)): in closed form where the pair has one, else log q(z) - log p(z)."""
         p = self.prior.distribution(latent.z)
         if p is not None:
             with contextlib.suppress(NotImplementedError):  # the pair has no closed form
                 return kl_divergence(self._q(latent), p)
-        return self._log_ratio(latent, cond)
+        return self._log_ratio(latent, cond, generator)
 
     def _q(self, latent: Latent) -> Distribution:
         if latent.q is None:
@@ -54,11 +67,15 @@ class VAE(Autoencoder):
             )
         return latent.q
 
-    def _log_ratio(self, latent: Latent, cond: Tensor | None) -> Tensor:
+    def _log_ratio(
+        self,
+        latent: Latent,
+        cond: Tensor | None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """log q(z|x) - log p(z) at the drawn z: (B,)."""
-        return self._q(latent).log_prob(latent.z) - self.prior.log_prob(
-            latent.z, self.embed_for_prior(cond)
-        )
+        log_p = log_prob(self.prior, latent.z, self.embed_for_prior(cond), generator)
+        return self._q(latent).log_prob(latent.z) - log_p
 
     def log_prob(
         self,
@@ -76,7 +93,7 @@ class VAE(Autoencoder):
         def log_weights() -> Tensor:
             latent = self.bottleneck(h, sample=True, generator=generator)
             log_p_x = self.p(latent.z, cond, size=tuple(x.shape[2:])).log_prob(x)
-            return log_p_x - self._log_ratio(latent, cond)
+            return log_p_x - self._log_ratio(latent, cond, generator)
 
         return streamed_logmeanexp((log_weights() for _ in range(k)), k)
 
@@ -90,12 +107,18 @@ class VQVAE(Autoencoder):
     fits_prior: ClassVar[bool] = True
     bound_name: ClassVar[str | None] = "vq-bound"
 
-    def rate(self, latent: Latent, cond: Tensor | None = None) -> Tensor:
+    def rate(
+        self,
+        latent: Latent,
+        cond: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """-log p(codes) under the fitted prior, else log K a code."""
         if self.capabilities.sample:
             embedded = self.embed_for_prior(cond)
             if not latent.levels:
-                return -self.prior.log_prob(latent.codes, embedded)
+                return -log_prob(self.prior, latent.codes, embedded, generator)
             log_probs = self.prior.log_probs(latent.codes, embedded)
         else:
             log_probs = uniform_log_probs(levels(latent.codes), levels(self.bottleneck.num_codes))

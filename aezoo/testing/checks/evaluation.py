@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from aezoo.components.priors.exact import log_prob
 from aezoo.testing.checks.weights import outputs
 from aezoo.testing.outcome import require
 from aezoo.testing.subject import Subject, batch, by_level
@@ -45,13 +46,14 @@ def _each(model: Any, x: torch.Tensor, cond: torch.Tensor | None) -> dict[str, t
         latent = model.encode(x, cond)
         p = model.p(latent.z, cond if model.cond is not None else None, size=tuple(x.shape[2:]))
         found = {"z": latent.z, "distortion": -p.log_prob(x)}
-        rate = model.rate(latent, cond)
+        rate = model.rate(latent, cond, generator=torch.Generator().manual_seed(1))
         for name, value in (("codes", latent.codes), ("penalty", latent.penalty), ("rate", rate)):
             if value is not None:
                 found |= by_level(name, value)
         if model.prior is not None:
             value = latent.codes if latent.codes is not None else latent.z
-            found["prior's log_prob"] = model.prior.log_prob(value, model.embed_for_prior(cond))
+            embedded, generator = model.embed_for_prior(cond), torch.Generator().manual_seed(1)
+            found["prior's log_prob"] = log_prob(model.prior, value, embedded, generator)
     return found
 
 
