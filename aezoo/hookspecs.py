@@ -204,6 +204,9 @@ def aezoo_objectives() -> Iterable[Component]:
 def aezoo_critics() -> Iterable[Component]:
     """Networks that an objective trains against the model: ``T(config, in_shape=(C,*S))``;
     ``forward(x (B,C,*S)) -> (B,...)``, larger where x looks real.
+
+    ``features(x) -> tuple`` of what each layer gives, (B,...), the verdict of ``forward`` last:
+    objectives that compare x and its reconstruction inside the critic read them.
     """
 
 

@@ -31,9 +31,21 @@ def activation(name: str) -> nn.Module:
     return _ACTIVATIONS[name]()
 
 
-def conv(rank: int, inputs: int, outputs: int, kernel: int) -> nn.Module:
+def conv(rank: int, inputs: int, outputs: int, kernel: int, groups: int = 1) -> nn.Module:
     """A convolution that keeps the size (``kernel`` odd)."""
-    return _CONV[rank](inputs, outputs, kernel, padding=kernel // 2)
+    return _CONV[rank](inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+
+
+class EvenConv(nn.Module):
+    """Convolution of an even kernel that keeps the size: the far end has one zero more."""
+
+    def __init__(self, rank: int, inputs: int, outputs: int, kernel: int):
+        super().__init__()
+        self.conv = _CONV[rank](inputs, outputs, kernel)
+        self.pad = (kernel // 2 - 1, kernel // 2) * rank
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, self.pad))
 
 
 def pointwise(rank: int, inputs: int, outputs: int) -> nn.Module:
@@ -42,11 +54,11 @@ def pointwise(rank: int, inputs: int, outputs: int) -> nn.Module:
 
 
 class Down(nn.Module):
-    """Convolution of kernel 4 and stride 2: (B, inputs, *S) to (B, outputs, *ceil(S/2))."""
+    """Convolution of even kernel and stride 2: (B, inputs, *S) to (B, outputs, *ceil(S/2))."""
 
-    def __init__(self, rank: int, inputs: int, outputs: int):
+    def __init__(self, rank: int, inputs: int, outputs: int, kernel: int = 4):
         super().__init__()
-        self.conv = _CONV[rank](inputs, outputs, 4, stride=2, padding=1)
+        self.conv = _CONV[rank](inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
 
     def forward(self, x: Tensor) -> Tensor:
         odd = [n % 2 for n in x.shape[2:]]
@@ -55,9 +67,15 @@ class Down(nn.Module):
         return self.conv(x)
 
 
-def up(rank: int, inputs: int, outputs: int) -> nn.Module:
-    """Transposed convolution of kernel 4 and stride 2: (B, inputs, *S) to (B, outputs, *2S)."""
-    return _CONV_TRANSPOSE[rank](inputs, outputs, 4, stride=2, padding=1)
+def up(rank: int, inputs: int, outputs: int, kernel: int = 4) -> nn.Module:
+    """Transposed convolution of even kernel and stride 2: (B, inputs, *S) to (B, outputs, *2S)."""
+    return _CONV_TRANSPOSE[rank](inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
+
+
+def group_norm(channels: int) -> nn.Module:
+    """Group normalisation (arXiv:1803.08494): 32 groups, or as many as give each 4 channels."""
+    most = max(1, min(32, channels // 4))
+    return nn.GroupNorm(next(n for n in range(most, 0, -1) if channels % n == 0), channels)
 
 
 def halved(size: tuple[int, ...], times: int) -> tuple[int, ...]:

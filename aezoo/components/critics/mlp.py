@@ -21,5 +21,14 @@ class MLPCritic(nn.Module):
             layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(config.slope)]
         self.layers = nn.Sequential(*layers, nn.Linear(config.widths[-1], 1))
 
+    def features(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What every layer gives, the logit last."""
+        found = []
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(x)
+        return (*found, x[:, 0])
+
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)[:, 0]
