@@ -1,4 +1,4 @@
-"""model_cards/GALLERY.md: the gallery's specs and all components, with their papers.
+"""model_cards/GALLERY.md: the gallery's specs, all components with their papers, other libraries.
 
 python model_cards/gallery.py            # writes it
 python model_cards/gallery.py --check    # says whether it is up to date
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aezoo import registry
+from aezoo.bench.peers import Comparison, comparison
 from aezoo.gallery import GALLERY, citation
 from aezoo.records import KINDS
 
@@ -29,6 +30,14 @@ COMPONENTS = """\
 
 All that specs are made of; `aezoo info NAME` has their arguments. Those of plugins are in \
 `aezoo list --components --papers`."""
+PEERS = """\
+# In other libraries
+
+Which class, or which option of a class, is the variant: {libraries}, of what their releases \
+contain and not of what could be written with them. An empty cell is a variant that the library, \
+or aezoo, does not have. The plugins aezoo-diffusers and aezoo-vqp bring diffusers' pretrained \
+autoencoders and vector-quantize-pytorch's quantizers into specs. The table is \
+`benchmarks/peers.csv`; a test looks every name up."""
 SOURCES = {
     "arXiv": "https://arxiv.org/abs/",
     "doi": "https://doi.org/",
@@ -45,6 +54,7 @@ def page() -> str:
         core = [r.component for r in registry.components(kind) if not r.namespace]
         rows = [(f"`{c.name}`", c.summary, linked(c.paper)) for c in core]
         parts.append(f"## {kind}\n\n{_table(('name', 'what it is', 'paper'), rows)}")
+    parts += _peers(comparison())
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,6 +62,25 @@ def linked(paper: str) -> str:
     """The citation as a link, where it names an arXiv number, a DOI or an OpenReview page."""
     found = re.search(rf"\b({'|'.join(SOURCES)}):(\S+)", paper)
     return f"[{paper}]({SOURCES[found[1]]}{found[2]})" if found else paper
+
+
+def _peers(found: Comparison) -> list[str]:
+    """The paragraphs about other libraries; names there are without their package's."""
+    libraries = [" ".join(library) for library in found.libraries]
+    rows = [(v.name, _ours(v.ours), *map(_theirs, v.theirs)) for v in found.variants]
+    header = ("variant", "aezoo", *(name for name, _ in found.libraries))
+    return [PEERS.format(libraries=", ".join(libraries)), _table(header, rows)]
+
+
+def _ours(cell: str) -> str:
+    kind, _, name = cell.partition(" ")
+    return f"{kind} `{name}`" if kind in KINDS else name
+
+
+def _theirs(cell: str) -> str:
+    """`pythae.models.VAE, pythae.samplers.X` as `models.VAE`, `samplers.X`."""
+    short = re.sub(r"(^|, )[a-z_]+\.(?=\w)", r"\1", cell)
+    return f"`{short}`" if cell else ""
 
 
 def _spec(spec: str, weight_decay: float) -> str:

@@ -31,9 +31,9 @@ class Published:
     source: str  # paper, table or section, address
 
 
-def default_path() -> Path:
-    """In a checkout; an installed aezoo has none."""
-    return Path(aezoo.__file__).resolve().parent.parent / "benchmarks" / "published.csv"
+def benchmarks() -> Path:
+    """The checkout's folder of that name; an installed aezoo has none."""
+    return Path(aezoo.__file__).resolve().parent.parent / "benchmarks"
 
 
 @cache
@@ -43,7 +43,7 @@ def published(path: Path | None = None) -> tuple[Published, ...]:
     Raises:
         MetricError: the file holds something else; names the line.
     """
-    file = path or default_path()
+    file = path or benchmarks() / "published.csv"
     if path is None and not file.is_file():
         return ()
     with file.open(encoding="utf-8", newline="") as text:
