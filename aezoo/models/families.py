@@ -122,6 +122,6 @@ class VQVAE(Autoencoder):
             log_probs = self.prior.log_probs(latent.codes, embedded)
         else:
             log_probs = uniform_log_probs(levels(latent.codes), levels(self.bottleneck.num_codes))
-        for level, log_prob in zip(latent.levels, log_probs, strict=False):
-            level.rate = -log_prob
+        for level, nats in zip(latent.levels, log_probs, strict=False):
+            level.rate = -nats
         return -sum(log_probs[1:], log_probs[0])
