@@ -336,6 +336,12 @@ GALLERY = (
         "prior pixelcnn",
     ),
     Example(
+        "VQ-VAE with a transformer prior",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),"
+        "prior=transformer(32,layers=1,heads=2),input=(1,8,8))",
+        "prior transformer",
+    ),
+    Example(
         "VQ-VAE-2 with a PixelCNN prior a level",
         "vqvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),levels(vq(32,8),vq(32,8)),"
         "unres(16,depth=1),prior=levels(pixelcnn(16,layers=2),pixelcnn(16,layers=2),width=16),"

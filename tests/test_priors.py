@@ -13,7 +13,8 @@ import torch
 
 from aezoo.components.priors.configs import RECORDS, NormalConfig, PixelCNNConfig, UniformConfig
 from aezoo.components.priors.normal import NormalPrior
-from aezoo.components.priors.pixelcnn import PixelCNNPrior, draw
+from aezoo.components.priors.pixelcnn import PixelCNNPrior
+from aezoo.components.priors.raster import draw
 from aezoo.components.priors.uniform import UniformPrior
 from aezoo.errors import ShapeError
 

@@ -1,25 +1,27 @@
-"""``video/gpt``: what a place reads, that sampling is the distribution, and that it learns."""
+"""``transformer``: what a place reads, that sampling is the distribution, and that it learns."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
 
-from aezoo.components.priors.pixelcnn import draw
+import aezoo
+from aezoo.components.priors.configs import TransformerConfig
+from aezoo.components.priors.raster import draw
+from aezoo.components.priors.transformer import TransformerPrior, neighbours, rotations, turn
 from aezoo.errors import ShapeError
-from aezoo_video.configs import GPT
-from aezoo_video.prior import GPTPrior, neighbours, rotations, turn
 
-SHAPES = [(5,), (3, 4), (2, 3, 2)]
+SHAPES = [(5,), (3, 4), (2, 3, 2), (2, 2, 1, 3)]
 
 
-def prior(shape, codes: int = 5, cond: int | None = None, **config) -> GPTPrior:
+def prior(shape, codes: int = 5, cond: int | None = None, **config) -> TransformerPrior:
     torch.manual_seed(0)
-    config = GPT(**{"width": 16, "layers": 2, "heads": 2} | config)
-    return GPTPrior(config, shape, codes, cond).eval()
+    config = TransformerConfig(**{"width": 16, "layers": 2, "heads": 2} | config)
+    return TransformerPrior(config, shape, codes, cond).eval()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -49,13 +51,35 @@ def test_a_place_sees_every_code_before_it_and_none_after(shape):
             assert (moved[i + 1 :] > 1e-7).all()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_causality_by_gradient(shape):
+    """The gradient of a place's logits reaches all codes before it, and no other."""
+    p = prior(shape).double()
+    p.embed.weight.requires_grad_(False)
+    count = math.prod(shape)
+    around = neighbours(shape, torch.device("cpu"))
+    seen = torch.randn(1, count + 1, 16, dtype=torch.float64)  # stands for what codes embed to
+    seen[:, -1] = 0
+    seen.requires_grad_()
+    p._read = lambda codes, told: seen[:, around].sum(2)  # type: ignore[method-assign]
+    logits = p.logits(torch.zeros(1, *shape, dtype=torch.int64))[0].flatten(1)
+    for place in range(count):
+        (gradient,) = torch.autograd.grad(
+            (logits[:, place] * torch.randn(5).double()).sum(), seen, retain_graph=True
+        )
+        reached = (gradient[0, :count] != 0).any(-1)
+        assert reached[:place].all()
+        assert not reached[place:].any()
+
+
 @pytest.mark.parametrize("built", SHAPES)
-@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("condition", ["none", "a sample", "a place"])
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
-def test_cached_sampling_is_naive_sampling(built, conditional, temperature):
-    p = prior(built, cond=3 if conditional else None, dropout=0.5)
+def test_cached_sampling_is_naive_sampling(built, condition, temperature):
+    p = prior(built, cond=None if condition == "none" else 3, dropout=0.5)
     shape = tuple(n + 1 for n in built)  # another size than it was built for
-    cond = torch.randn(3, 3) if conditional else None
+    conds = {"none": None, "a sample": torch.randn(3, 3), "a place": torch.randn(3, 3, *shape)}
+    cond = conds[condition]
     fast = p.sample(
         3, shape=shape, cond=cond, generator=torch.Generator().manual_seed(2),
         temperature=temperature,
@@ -69,13 +93,28 @@ def test_cached_sampling_is_naive_sampling(built, conditional, temperature):
     assert torch.equal(fast, slow.reshape(3, *shape))
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_condition_a_place_that_is_everywhere_the_same_is_one_a_sample(shape):
+    p = prior(shape, cond=3)
+    codes, cond = torch.randint(5, (2, *shape)), torch.randn(2, 3)
+    everywhere = cond.reshape(2, 3, *[1] * len(shape)).expand(2, 3, *shape)
+    with torch.inference_mode():
+        torch.testing.assert_close(p.log_prob(codes, everywhere), p.log_prob(codes, cond))
+        other = p.log_prob(codes, torch.randn(2, 3, *shape))
+    assert not torch.allclose(other, p.log_prob(codes, cond))
+    with pytest.raises(ShapeError, match="one a position"):
+        p.log_prob(codes, everywhere[..., :-1])
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 2), (1, 2, 2)])
-def test_probabilities_sum_to_one(shape):
-    p = prior(shape, codes=3)
+@pytest.mark.parametrize("width", [None, 3])
+def test_probabilities_sum_to_one(shape, width):
+    p = prior(shape, codes=3, cond=width)
     count = math.prod(shape)
     codes = torch.tensor(list(itertools.product(range(3), repeat=count))).reshape(-1, *shape)
+    cond = None if width is None else torch.randn(1, 3, *shape).expand(len(codes), -1, *shape)
     with torch.inference_mode():
-        assert float(p.log_prob(codes).double().exp().sum()) == pytest.approx(1, abs=1e-5)
+        assert float(p.log_prob(codes, cond).double().exp().sum()) == pytest.approx(1, abs=1e-5)
 
 
 def test_turning_keeps_lengths_and_knows_distances_alone():
@@ -106,11 +145,44 @@ def test_it_learns_a_rule_over_time():
     assert ((drawn[:, 1] == (drawn[:, 0] + 1) % 4).float().mean()) > 0.95
 
 
+def test_it_knows_which_of_several_codes_a_place_it_reads():
+    """Codes (q,*L) of which each level has values of its own: no neighbour says which is meant."""
+    shape = (2, 4, 4)
+    p = prior(shape, codes=4).train()
+    generator = torch.Generator().manual_seed(0)
+    level = torch.tensor([0, 2]).reshape(2, 1, 1)
+    optimizer = torch.optim.Adam(p.parameters(), 1e-2)
+    for _ in range(60):
+        codes = level + torch.randint(2, (64, *shape), generator=generator)
+        loss = -p.log_prob(codes).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 32 * math.log(2) + 1  # not telling them apart: 32 log 4
+
+
+def test_it_stands_behind_every_quantizer():
+    """Residual codes and levels: a condition a place comes from the level above."""
+    for spec in (
+        "vqvae(res(8,depth=1),rvq(3,8,4),unres(8,depth=1),prior=transformer(16,1,2),input=(1,8,8))",
+        "vqvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),levels(vq(4,3),vq(5,2)),"
+        "unres(8,depth=1),prior=levels(transformer(8,1,2),transformer(8,1,2),width=4),"
+        "cond=label(3),input=(1,8,8))",
+    ):
+        model = aezoo.create(spec).eval()
+        model.prior_fitted = True
+        x, y = torch.rand(2, 1, 8, 8), torch.tensor([0, 2]) if "label" in spec else None
+        assert model.elbo(x, y).shape == (2,)
+        assert model.sample(2, y).shape == x.shape
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ShapeError, match="prior over codes"):
-        GPTPrior(GPT(), (4, 2, 2))
+        TransformerPrior(TransformerConfig(), (4, 2, 2))
     with pytest.raises(ShapeError, match="at least one axis"):
-        GPTPrior(GPT(), (), 4)
+        TransformerPrior(TransformerConfig(), (), 4)
+    with pytest.raises(ShapeError, match=r"1 pair.*give width 6"):
+        prior((2, 2, 2), width=2, heads=1)
     p = prior((2, 2, 2))
     with pytest.raises(ShapeError, match="another number of axes"):
         p.log_prob(torch.zeros(1, 2, 2, dtype=torch.int64))
@@ -120,6 +192,7 @@ def test_what_does_not_fit_is_refused():
         prior((2, 2, 2), cond=3).sample(1)
     with pytest.raises(ValueError, match="temperature"):
         p.sample(1, temperature=-1.0)
+    bad: dict[str, Any]
     for bad in ({"width": 0}, {"layers": 0}, {"width": 12, "heads": 4}, {"dropout": 1.0}):
         with pytest.raises(ValueError, match="must be"):
-            GPT(**bad)
+            TransformerConfig(**bad)

@@ -92,6 +92,23 @@ class Categorical:
             raise ValueError(f"k must be at least 2, not {self.k}")
 
 
+@dataclass(frozen=True, slots=True)
+class TransformerConfig:
+    width: int = 128  # channels of a code's place
+    layers: int = 4  # of attention
+    heads: int = 4  # of a layer; each has width / heads channels
+    dropout: float = 0.0  # of what a layer adds, in training
+
+    def __post_init__(self):
+        at_least(1, width=self.width, layers=self.layers, heads=self.heads)
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width must be a multiple of 2 * heads = {2 * self.heads}, not {self.width}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -176,5 +193,15 @@ RECORDS = (
         paper="Jang, Gu, Poole, Categorical Reparameterization with Gumbel-Softmax, 2016, "
         "arXiv:1611.01144",
         example="vae(mlp(8),gumbel(2,3),mlp(8),prior=categorical(3),input=(1,8,12))",
+    ),
+    Component(
+        "transformer",
+        config=TransformerConfig,
+        target=f"{_HERE}.transformer:TransformerPrior",
+        summary="causal transformer over codes of any size, conditional, sampled with cached keys",
+        caps=Capabilities(discrete=True, conditional=True),
+        paper="Esser, Rombach, Ommer, Taming Transformers for High-Resolution Image Synthesis, "
+        "2020, arXiv:2012.09841",
+        example="transformer(16,layers=2,heads=2)",
     ),
 )

@@ -26,6 +26,7 @@ from torch import Generator, Tensor, nn
 
 from aezoo.checks import check_temperature, over_codes
 from aezoo.components.priors.configs import PixelCNNConfig
+from aezoo.components.priors.raster import check_call, draw, uniforms
 from aezoo.errors import ShapeError
 
 
@@ -49,7 +50,7 @@ class PixelCNNPrior(nn.Module):
         if len(shape) not in (1, 2):
             raise ShapeError(
                 f"pixelcnn serves codes with 1 or 2 spatial axes; these have {len(shape)}: "
-                f"{tuple(shape)}"
+                f"{tuple(shape)}; transformer serves any number"
             )
         self.shape = tuple(shape)
         self.num_codes = num_codes
@@ -78,12 +79,12 @@ class PixelCNNPrior(nn.Module):
 
     def logits(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
         """codes (B,*L) -> (B,K,*L) float32, unnormalised log P(code | the ones before)."""
-        self._check(codes.shape[1:], cond)
+        check_call("pixelcnn", self, codes.shape[1:], cond)
         return self._logits(codes, cond).flatten(2).unflatten(2, codes.shape[1:])
 
     def log_prob(self, codes: Tensor, cond: Tensor | None = None) -> Tensor:
         """codes (B,*L) int64 in [0,K), cond (B,E) or (B,E,*L) -> (B,) nats."""
-        self._check(codes.shape[1:], cond)
+        check_call("pixelcnn", self, codes.shape[1:], cond)
         logits = self._logits(codes, cond).flatten(2)  # (B,K,N)
         return -F.cross_entropy(logits, codes.flatten(1), reduction="none").sum(1)
 
@@ -104,11 +105,9 @@ class PixelCNNPrior(nn.Module):
         """
         shape = self.shape if shape is None else tuple(shape)
         check_temperature(temperature)
-        self._check(shape, cond)
+        check_call("pixelcnn", self, shape, cond)
         device = self.embed.weight.device
-        where = device if generator is None else generator.device
-        noise = torch.rand((n, *shape), generator=generator, device=where).to(device)
-        rows = _rows(noise)
+        rows = _rows(uniforms(n, shape, device, generator))
         steps = _Steps(self, n, rows.shape[2], cond)
         codes = torch.zeros(rows.shape, dtype=torch.int64, device=device)
         for i in range(rows.shape[1]):
@@ -127,24 +126,6 @@ class PixelCNNPrior(nn.Module):
         hidden = self.hidden(h.relu()).relu()
         with torch.autocast(hidden.device.type, enabled=False):  # bf16 logits cost bits
             return F.conv2d(hidden.float(), self.head.weight.float(), self.head.bias.float())
-
-    def _check(self, shape: tuple[int, ...], cond: Tensor | None) -> None:
-        if len(shape) != len(self.shape):
-            raise ShapeError(
-                f"pixelcnn was built for codes of shape {self.shape}; "
-                f"{tuple(shape)} has another number of axes"
-            )
-        if (cond is None) != (self.cond_dim is None):
-            raise ShapeError(
-                "pixelcnn was built without a condition; leave cond out"
-                if self.cond_dim is None
-                else f"pixelcnn was built with a condition; pass cond (B,{self.cond_dim})"
-            )
-        if cond is not None and cond.ndim > 2 and tuple(cond.shape[2:]) != tuple(shape):
-            raise ShapeError(
-                f"cond has positions {tuple(cond.shape[2:])}, the codes {tuple(shape)}; "
-                f"pass cond (B,{self.cond_dim}), or one a position of the codes"
-            )
 
 
 class GatedLayer(nn.Module):
@@ -209,15 +190,6 @@ def gate(x: Tensor) -> Tensor:
     """tanh(a) * sigmoid(b) of the two halves of the channels, axis 1 (equation 2)."""
     a, b = x.chunk(2, dim=1)
     return a.tanh() * b.sigmoid()
-
-
-def draw(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
-    """logits (n,K), noise (n,) uniform in [0,1) -> codes (n,), by the inverse of the cdf."""
-    if temperature == 0:
-        return logits.argmax(1)
-    cdf = (logits.float() / temperature).softmax(1).cumsum(1)
-    target = noise[:, None].to(cdf.dtype) * cdf[:, -1:]
-    return torch.searchsorted(cdf, target, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
 
 
 class _Steps:

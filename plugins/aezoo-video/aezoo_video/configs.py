@@ -46,22 +46,3 @@ class Causal:
         """The largest (T, H, W) that has latents of this size (T', H', W')."""
         frames, height, width = latent_size
         return (1 + (frames - 1) * self.time, height * self.space, width * self.space)
-
-
-@dataclass(frozen=True, slots=True)
-class GPT:
-    width: int = 128  # channels of a code's place
-    layers: int = 4  # of attention
-    heads: int = 4  # of a layer; each has width / heads channels
-    dropout: float = 0.0  # of what a layer adds, in training
-
-    def __post_init__(self) -> None:
-        for name in ("width", "layers", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.width % (2 * self.heads):
-            raise ValueError(
-                f"width must be a multiple of 2 * heads = {2 * self.heads}, not {self.width}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")

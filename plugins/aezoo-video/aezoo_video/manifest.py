@@ -15,8 +15,8 @@ _MAGVIT2 = (
     "arXiv:2310.05737"
 )
 _MODEL = (
-    "vqvae(video/causal(8,depth=1),fsq(3,3),video/causal(8,depth=1),prior=video/gpt(16,layers=1),"
-    "input=(1,6,8,12))"
+    "vqvae(video/causal(8,depth=1),fsq(3,3),video/causal(8,depth=1),"
+    "prior=transformer(16,layers=1,heads=2),input=(1,6,8,12))"
 )
 _DIGITS = tuple("0123456789")
 _PAIRS = tuple(f"{a}+{b}" for a in range(10) for b in range(a, 10))
@@ -46,20 +46,6 @@ def aezoo_decoders() -> Iterator[Component]:
         caps=Capabilities(ranks=(3,)),
         paper=_MAGVIT2,
         example=_MODEL,
-    )
-
-
-@hookimpl
-def aezoo_priors() -> Iterator[Component]:
-    yield Component(
-        "gpt",
-        config=configs.GPT,
-        target="aezoo_video.prior:GPTPrior",
-        summary="transformer over codes of any size, conditional, sampled with cached keys",
-        caps=Capabilities(discrete=True, ranks=(1, 2, 3), conditional=True),
-        paper="Yan et al., VideoGPT: Video Generation using VQ-VAE and Transformers, 2021, "
-        "arXiv:2104.10157",
-        example="gpt(16,layers=2)",
     )
 
 

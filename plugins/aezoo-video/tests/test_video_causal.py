@@ -135,7 +135,7 @@ def test_a_decoder_with_other_strides_says_what_to_give_it():
         "vqvae(video/causal(8,depth=1),vq(16,4),video/causal(8,depth=1),input=(1,5,8,8))",
         "vae(video/causal(8,depth=1),gaussian(4),video/causal(8,depth=1),input=(1,5,8,8))",
         "vqvae(video/causal(8,depth=1),fsq(4,4),video/causal(8,depth=1),cond=label(3),"
-        "prior=video/gpt(16,layers=1),input=(1,5,8,8))",
+        "prior=transformer(16,layers=1,heads=2),input=(1,5,8,8))",
     ],
 )
 def test_it_learns(spec):
