@@ -8,14 +8,16 @@ channel counting fastest.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.nd import pointwise
+from aezoo.components.nd import pointwise, wide
 from aezoo.components.quantizers.configs import FSQ as Config
 from aezoo.components.quantizers.estimators import straight_through
-from aezoo.components.quantizers.nearest import perplexity, usage
+from aezoo.components.quantizers.gauges import gauges
+from aezoo.components.quantizers.radix import bases_of, digits_of, number_of
 from aezoo.latents import Latent
 
 _EPSILON = 1e-3  # keeps the outermost levels reachable in finite precision
@@ -32,38 +34,36 @@ class FSQ(nn.Module):
         self.num_codes = math.prod(config.levels)
         self.in_shape = in_shape
         self.out_shape = (len(config.levels), *in_shape[1:])
-        self.project = pointwise(len(in_shape) - 1, in_shape[0], len(config.levels))
+        self.project: Any = pointwise(len(in_shape) - 1, in_shape[0], len(config.levels))
         # Buffers, and saved ones: constants made in forward would be copied to the GPU each step.
-        bases = [math.prod(config.levels[:i]) for i in range(len(config.levels))]
         self.register_buffer("levels", torch.tensor(config.levels))
-        self.register_buffer("bases", torch.tensor(bases))
+        self.register_buffer("bases", torch.tensor(bases_of(config.levels)))
 
     def forward(
         self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
     ) -> Latent:
         with torch.autocast(h.device.type, enabled=False):
-            rows = self.project(h.float()).movedim(1, -1)
+            rows = self.project(wide(h)).movedim(1, -1)
             bounded = self._bound(rows)
             integers = straight_through(bounded, bounded.round())
             half = self.levels // 2
-            codes = ((integers.detach().round().long() + half) * self.bases).sum(-1)
+            codes = number_of(integers.detach().round().long() + half, self.bases)
             codes = codes.clamp(0, self.num_codes - 1)  # NaN must not count outside the table
-            counts = torch.zeros(self.num_codes, device=h.device).index_add_(
-                0, codes.flatten(), torch.ones(codes.numel(), device=h.device)
-            )
             return Latent(
                 z=(integers / half).movedim(-1, 1).contiguous(),
                 codes=codes,
-                metrics={"perplexity": perplexity(counts), "usage": usage(counts)},
+                metrics=gauges(codes, self.num_codes),
             )
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, *L) int64 -> z (B, D, *L)."""
-        digits = (codes[..., None] // self.bases) % self.levels
         half = self.levels // 2
-        return ((digits - half) / half).movedim(-1, 1).contiguous()
+        digits = digits_of(codes, self.bases, self.levels)
+        values = (digits - half).to(self.project.weight.dtype) / half
+        return values.movedim(-1, 1).contiguous()
 
     def _bound(self, rows: Tensor) -> Tensor:
-        half = (self.levels - 1) * (1 + _EPSILON) / 2
-        offset = 0.5 * (1 - self.levels % 2)  # even counts: the integers lie off-centre
+        levels = self.levels.to(rows.dtype)
+        half = (levels - 1) * (1 + _EPSILON) / 2
+        offset = 0.5 * (1 - levels % 2)  # even counts: the integers lie off-centre
         return (rows + (offset / half).atanh()).tanh() * half - offset

@@ -13,8 +13,8 @@ def nearest(z: Tensor, codebook: Tensor) -> Tensor:
     """The index of the nearest codebook vector by squared distance, the lowest at a tie.
 
     Args:
-        z: (N, D) float32.
-        codebook: (K, D) float32.
+        z: (N, D) float32 or float64.
+        codebook: (K, D), the same.
 
     Returns:
         (N,) int64. |z|^2 is the same for all codes and left out; rows are taken in chunks.
@@ -23,6 +23,15 @@ def nearest(z: Tensor, codebook: Tensor) -> Tensor:
     rows = max(1, MAX_DISTANCES // len(codebook))
     parts = [torch.addmm(squares, chunk, codebook.T, alpha=-2).argmin(1) for chunk in z.split(rows)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def squared_errors(z: Tensor, e: Tensor, beta: float, *, codebook: bool) -> Tensor:
+    """beta |z - sg[e]|^2, and with ``codebook`` also |sg[z] - e|^2, element by element.
+
+    The commitment and the codebook's own term: van den Oord et al. 2017, arXiv:1711.00937, eq. 3.
+    """
+    squares = (z - e.detach()).square() * beta
+    return squares + (z.detach() - e).square() if codebook else squares
 
 
 def code_sums(z: Tensor, codes: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.nd import pointwise
+from aezoo.components.nd import pointwise, wide
 from aezoo.components.quantizers.configs import RVQ as Config
 from aezoo.components.quantizers.estimators import ESTIMATORS
-from aezoo.components.quantizers.vq import VQ
+from aezoo.components.quantizers.gauges import joined
+from aezoo.components.quantizers.vq import unprojected
 from aezoo.latents import Latent
 
 
@@ -36,30 +37,24 @@ class RVQ(nn.Module):
         self.estimator = ESTIMATORS[config.estimator]
         self.project = pointwise(len(place), features, config.dim)
         self.levels: Any = nn.ModuleList(
-            VQ(config.level, in_shape=self.out_shape) for _ in range(config.q)
+            unprojected(config.level, in_shape=self.out_shape) for _ in range(config.q)
         )
-        for level in self.levels:
-            level.project = nn.Identity()  # residuals are quantized as they are
 
     def forward(
         self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
     ) -> Latent:
         with torch.autocast(h.device.type, enabled=False):
-            z_e = self.project(h.float())
+            z_e = self.project(wide(h))
             left, total, found = z_e, torch.zeros_like(z_e), []
             for level in self.levels:
                 found.append(level(left))
                 e = found[-1].z.detach()
                 left, total = left - e, total + e
-            perplexities = torch.stack([latent.metrics["perplexity"] for latent in found])
             return Latent(
                 z=self.estimator(z_e, total),
                 codes=torch.stack([latent.codes for latent in found], 1),
                 penalty=torch.stack([latent.penalty for latent in found]).sum(0),
-                metrics={
-                    "perplexity": perplexities.log().mean().exp(),
-                    "usage": torch.stack([latent.metrics["usage"] for latent in found]).mean(),
-                },
+                metrics=joined([latent.metrics for latent in found]),
             )
 
     def lookup(self, codes: Tensor) -> Tensor:

@@ -10,13 +10,10 @@ are those of all ranks.
 
 from __future__ import annotations
 
-import math
-
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
-from aezoo.components.nd import pointwise
+from aezoo.components.nd import pointwise, wide
 from aezoo.components.quantizers.configs import VQ as Config
 from aezoo.components.quantizers.estimators import ESTIMATORS
 from aezoo.components.quantizers.nearest import (
@@ -25,8 +22,11 @@ from aezoo.components.quantizers.nearest import (
     nearest,
     perplexity,
     random_rows,
+    squared_errors,
     usage,
 )
+from aezoo.components.quantizers.ranks import broadcast, gathered, sum_over_ranks
+from aezoo.components.quantizers.rows import codes_of, map_of, rows_of, sums_of
 from aezoo.latents import Latent
 
 
@@ -64,25 +64,22 @@ class VQ(nn.Module):
         self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
     ) -> Latent:
         with torch.autocast(h.device.type, enabled=False):
-            z_e = self.project(h.float())
-            rows = z_e.movedim(1, -1).reshape(-1, self.config.dim)
+            z_e = self.project(wide(h))
+            rows = rows_of(z_e)
             if self.training:
                 self._start(rows.detach())
             flat_codes = nearest(rows.detach(), self.codebook.detach())
             e = self.codebook[flat_codes]
-            squares = (rows - e.detach()).square() * self.config.beta
-            if self.config.update == "gradient":
-                squares = squares + (rows.detach() - e).square()
-            batch = len(h)
+            by_gradient = self.config.update == "gradient"
+            squares = squared_errors(rows, e, self.config.beta, codebook=by_gradient)
             z_q = ESTIMATORS[self.config.estimator](rows, e.detach())
-            codes = flat_codes.reshape(batch, *z_e.shape[2:])
             if self.training:
                 self._update(rows.detach(), flat_codes)
             counts = self.counts if self.training else self._batch_counts(flat_codes)
             return Latent(
-                z=z_q.reshape(batch, *z_e.shape[2:], self.config.dim).movedim(-1, 1).contiguous(),
-                codes=codes,
-                penalty=squares.reshape(batch, math.prod(z_e.shape[1:])).sum(1),
+                z=map_of(z_q, z_e),
+                codes=codes_of(flat_codes, z_e),
+                penalty=sums_of(squares, z_e),
                 metrics={"perplexity": perplexity(counts), "usage": self._usage(counts)},
             )
 
@@ -108,11 +105,11 @@ class VQ(nn.Module):
             self._started = bool(self.started)
         if self._started:
             return
-        rows = _gathered(rows)
+        rows = gathered(rows)
         if not torch.isfinite(rows).all():
             return
         centres, counts = kmeans(rows, self.num_codes)
-        _broadcast(centres, counts)
+        broadcast(centres, counts)
         self.codebook.copy_(centres)
         self.counts.copy_(counts.clamp(min=1))
         if self.config.update == "ema":
@@ -123,10 +120,11 @@ class VQ(nn.Module):
     @torch.no_grad()
     def _update(self, rows: Tensor, codes: Tensor) -> None:
         batch_counts, batch_sums = code_sums(rows, codes, self.num_codes)
-        _all_reduce(batch_counts, batch_sums)
+        sum_over_ranks(batch_counts, batch_sums)
         # A batch with a NaN in it must not reach the averages.
         sound = torch.isfinite(batch_sums).all()
-        decay = torch.where(sound, self.config.decay, 1.0)
+        one = torch.ones_like(batch_counts[0])
+        decay = torch.where(sound, one * self.config.decay, one)
         batch_sums = batch_sums.nan_to_num(0.0, 0.0, 0.0)
         self.counts.mul_(decay).add_(batch_counts * (1 - decay))
         if self.config.update == "ema":
@@ -140,7 +138,7 @@ class VQ(nn.Module):
     def _revive(self, rows: Tensor, share: Tensor, sound: Tensor) -> None:
         """Move the codes with under ``revive`` of an equal share of the visits to the data."""
         places = random_rows(rows, self.num_codes)
-        _broadcast(places)
+        broadcast(places)
         dead = ((self.counts < self.config.revive * share) & sound)[:, None]
         self.codebook.copy_(torch.where(dead, places, self.codebook))
         if self.config.update == "ema":
@@ -148,30 +146,12 @@ class VQ(nn.Module):
         self.counts.copy_(torch.where(dead[:, 0], share, self.counts))
 
 
-def _forget_started(module: nn.Module, _: object) -> None:
-    module._started = None  # type: ignore[assignment]
+def _forget_started(module: VQ, _: object) -> None:
+    module._started = None
 
 
-def _world() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def _all_reduce(*tensors: Tensor) -> None:
-    if _world() > 1:
-        for tensor in tensors:
-            dist.all_reduce(tensor)
-
-
-def _broadcast(*tensors: Tensor) -> None:
-    if _world() > 1:
-        for tensor in tensors:
-            dist.broadcast(tensor, src=0)
-
-
-def _gathered(rows: Tensor) -> Tensor:
-    """The rows of all ranks."""
-    if _world() == 1:
-        return rows
-    parts = [torch.empty_like(rows) for _ in range(_world())]
-    dist.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)
+def unprojected(config: Config, *, in_shape: tuple[int, ...]) -> VQ:
+    """A `VQ` of what it is given, without a linear map: a part of a larger quantizer."""
+    part = VQ(config, in_shape=in_shape)
+    part.project = nn.Identity()
+    return part
