@@ -74,7 +74,10 @@ def _assemble(bound: Bound) -> Autoencoder:
             num_codes=codes,
             cond_dim=reader.dim if reader is not None else None,
         )
-        given, served = (getattr(part, "one_hot_of", None) for part in (bottleneck, prior))
+        given, served = (
+            [getattr(part, name, None) for name in ("one_hot_of", "space")]
+            for part in (bottleneck, prior)
+        )
         if given != served:
             own = getattr(config.bottleneck.config, "default_prior", "normal")
             raise ShapeError(

@@ -291,6 +291,11 @@ GALLERY = (
         "vae(mlp(64),gumbel(8,4),mlp(64),input=(1,8,8))",
         "posterior gumbel",
     ),
+    Example(
+        "hyperspherical VAE",
+        "vae(mlp(64),vmf(8),mlp(64),input=(1,8,8))",
+        "posterior vmf",
+    ),
     # -- codes
     Example(
         "VQ-VAE, moving averages",

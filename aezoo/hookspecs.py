@@ -111,8 +111,12 @@ def aezoo_posteriors() -> Iterable[Component]:
     Attribute ``out_shape = (D,*L)``;
     ``forward(h, *, sample: bool, generator=None) -> aezoo.latents.Latent``. One whose z is a
     point, without a q, says so by ``deterministic = True``: a vae then has no bound. One whose
-    z is one-hot in blocks of k channels says ``one_hot_of = k``, as a prior over such z does. Its
-    config may name the prior that a vae has by default: ``default_prior``, a spec's text.
+    z is one-hot in blocks of k channels says ``one_hot_of = k``, as a prior over such z does. One
+    whose z fills no R^D says where it lies, ``space``, a text that its priors have as well:
+    "sphere", or "bits", {0,1}^D. Log-probabilities are relative to that space's own measure,
+    the same in q and in the prior. ``between(z0, z1, weight)`` is the way between two such z,
+    where a line leads out of it. Its config may name the prior that a vae has by default:
+    ``default_prior``, a spec's text.
     """
 
 

@@ -337,8 +337,12 @@ class Autoencoder(nn.Module):
         z0, z1 = self.encode(x0, cond).z, self.encode(x1, cond).z
         weights = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)
         size = tuple(x0.shape[2:])
-        along = (self.p(torch.lerp(z0, z1, w), cond, size=size) for w in weights)
+        along = (self.p(self._between(z0, z1, w), cond, size=size) for w in weights)
         return torch.stack([point(p) for p in along])
+
+    def _between(self, z0: Tensor, z1: Tensor, weight: Tensor) -> Tensor:
+        """A point of the way from z0 to z1, both (B, D, *L), for a weight in [0, 1]."""
+        return getattr(self.bottleneck, "between", torch.lerp)(z0, z1, weight)
 
     # -- codes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from aezoo.checks import at_least
 from aezoo.records import Component
@@ -83,6 +84,15 @@ class Gumbel:
         return f"categorical({self.k})"
 
 
+@dataclass(frozen=True, slots=True)
+class VMF:
+    dim: int  # latent channels D: z lies on the sphere of the unit vectors of R^D
+    default_prior: ClassVar[str] = "sphere"
+
+    def __post_init__(self) -> None:
+        at_least(2, dim=self.dim)
+
+
 _VAE = "Kingma, Welling, Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114"
 _FLOWS = "Rezende, Mohamed, Variational Inference with Normalizing Flows, 2015, arXiv:1505.05770"
 
@@ -143,5 +153,13 @@ RECORDS = (
         paper="Jang, Gu, Poole, Categorical Reparameterization with Gumbel-Softmax, 2016, "
         "arXiv:1611.01144",
         example="gumbel(2,3)",
+    ),
+    Component(
+        "vmf",
+        config=VMF,
+        target="aezoo.components.posteriors.vmf:VMFPosterior",
+        summary="von Mises-Fisher distribution on the unit sphere",
+        paper="Davidson et al., Hyperspherical Variational Auto-Encoders, 2018, arXiv:1804.00891",
+        example="vmf(3)",
     ),
 )

@@ -109,6 +109,11 @@ class TransformerConfig:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
 
+@dataclass(frozen=True, slots=True)
+class Sphere:
+    """No arguments: every direction is equally likely."""
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -193,6 +198,14 @@ RECORDS = (
         paper="Jang, Gu, Poole, Categorical Reparameterization with Gumbel-Softmax, 2016, "
         "arXiv:1611.01144",
         example="vae(mlp(8),gumbel(2,3),mlp(8),prior=categorical(3),input=(1,8,12))",
+    ),
+    Component(
+        "sphere",
+        config=Sphere,
+        target=f"{_HERE}.sphere:SpherePrior",
+        summary="every direction equally likely, over latents of length 1",
+        paper="Davidson et al., Hyperspherical Variational Auto-Encoders, 2018, arXiv:1804.00891",
+        example="vae(mlp(8),vmf(3),mlp(8),prior=sphere,input=(1,8,12))",
     ),
     Component(
         "transformer",

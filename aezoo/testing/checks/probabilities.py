@@ -171,15 +171,19 @@ def _priors(subject: Subject) -> Iterator[_Small]:
                 prior = bound.config.prior.build(shape=shape, num_codes=k, cond_dim=width)
             except ShapeError:
                 continue  # it wants more places than that
+            if getattr(prior, "space", None) not in (None, "bits"):
+                continue  # its measure is not the plane's
             yield _small(prior.eval(), shape, k, width)
 
 
 def _small(prior: Any, shape: tuple[int, ...], k: int | None, width: int | None) -> _Small:
     stir(prior, 0.3)
     cond = None if width is None else torch.randn(1, width)
-    if k is not None:
-        every = itertools.product(range(k), repeat=math.prod(shape))
+    bits = k is None and getattr(prior, "space", None) == "bits"
+    if k is not None or bits:
+        every = itertools.product(range(k or 2), repeat=math.prod(shape))
         points, weight = torch.tensor(list(every)).reshape(-1, *shape), 1.0
+        points = points.float() if bits else points
     else:
         points = torch.cartesian_prod(_SIDE, _SIDE).float().reshape(-1, *shape)
         weight = float(_SIDE[1] - _SIDE[0]) ** 2
