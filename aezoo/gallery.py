@@ -347,6 +347,12 @@ GALLERY = (
         "prior transformer",
     ),
     Example(
+        "VQ-VAE with a PixelSNAIL prior",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),"
+        "prior=pixelsnail(16,blocks=1,layers=1,keys=8,values=16),input=(1,8,8))",
+        "prior pixelsnail",
+    ),
+    Example(
         "VQ-VAE-2 with a PixelCNN prior a level",
         "vqvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),levels(vq(32,8),vq(32,8)),"
         "unres(16,depth=1),prior=levels(pixelcnn(16,layers=2),pixelcnn(16,layers=2),width=16),"

@@ -114,6 +114,23 @@ class Sphere:
     """No arguments: every direction is equally likely."""
 
 
+@dataclass(frozen=True, slots=True)
+class PixelSNAILConfig:
+    width: int = 128  # channels of the stack
+    blocks: int = 4  # each: residual blocks, then attention to all codes before
+    layers: int = 4  # residual blocks in each; one reaches two positions further
+    keys: int = 16  # channels of a key
+    values: int = 128  # channels of what is attended to
+    dropout: float = 0.0  # of the activations in a residual block, in training
+
+    def __post_init__(self):
+        at_least(1, width=self.width, blocks=self.blocks, layers=self.layers)
+        at_least(1, keys=self.keys, values=self.values)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -216,5 +233,15 @@ RECORDS = (
         paper="Esser, Rombach, Ommer, Taming Transformers for High-Resolution Image Synthesis, "
         "2020, arXiv:2012.09841",
         example="transformer(16,layers=2,heads=2)",
+    ),
+    Component(
+        "pixelsnail",
+        config=PixelSNAILConfig,
+        target=f"{_HERE}.pixelsnail:PixelSNAILPrior",
+        summary="PixelSNAIL over codes: causal convolutions and attention, conditional",
+        caps=Capabilities(discrete=True, ranks=(1, 2), conditional=True),
+        paper="Chen et al., PixelSNAIL: An Improved Autoregressive Generative Model, 2017, "
+        "arXiv:1712.09763",
+        example="pixelsnail(8,blocks=2,layers=1,keys=4,values=8)",
     ),
 )

@@ -25,8 +25,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from aezoo.checks import check_temperature, over_codes
+from aezoo.components.causal import everywhere
 from aezoo.components.priors.configs import PixelCNNConfig
-from aezoo.components.priors.raster import check_call, draw, uniforms
+from aezoo.components.priors.raster import as_map, check_call, draw, uniforms
 from aezoo.errors import ShapeError
 
 
@@ -107,7 +108,7 @@ class PixelCNNPrior(nn.Module):
         check_temperature(temperature)
         check_call("pixelcnn", self, shape, cond)
         device = self.embed.weight.device
-        rows = _rows(uniforms(n, shape, device, generator))
+        rows = as_map(uniforms(n, shape, device, generator))
         steps = _Steps(self, n, rows.shape[2], cond)
         codes = torch.zeros(rows.shape, dtype=torch.int64, device=device)
         for i in range(rows.shape[1]):
@@ -120,7 +121,7 @@ class PixelCNNPrior(nn.Module):
 
     def _logits(self, codes: Tensor, cond: Tensor | None) -> Tensor:
         """codes (B,*L) -> (B,K,H,W) float32."""
-        v = h = self.embed(_rows(codes)).permute(0, 3, 1, 2)
+        v = h = self.embed(as_map(codes)).permute(0, 3, 1, 2)
         for layer in self.layers:
             v, h = layer(v, h, cond)
         hidden = self.hidden(h.relu()).relu()
@@ -163,7 +164,7 @@ class GatedLayer(nn.Module):
         past = self.reach
         h_in = self.horizontal(F.pad(h, (past, ahead, 0, 0)))
         if self.cond is not None:
-            extra = self.shift(cond)
+            extra = everywhere(self.cond, cond)
             h_in = h_in + extra
         if self.vertical is not None:
             v_in = self.vertical(F.pad(v, (past, past, past, ahead)))
@@ -172,18 +173,6 @@ class GatedLayer(nn.Module):
             h_in = h_in + self.v_to_h(self.dropout(v))
         change = self.out(self.dropout(gate(h_in)))
         return v, change if self.first else h + change
-
-    def shift(self, cond: Tensor) -> Tensor:
-        """What the condition adds: (B,E) -> (B,2w,1,1), or (B,E,*L) -> (B,2w,H,W)."""
-        if cond.ndim == 2:
-            return self.cond(cond)[:, :, None, None]
-        places = cond if cond.ndim == 4 else cond.unsqueeze(2)
-        return self.cond(places.movedim(1, -1)).movedim(-1, 1)
-
-
-def _rows(codes: Tensor) -> Tensor:
-    """(B,H,W) as it is; a sequence (B,L) as an image of one row, (B,1,L)."""
-    return codes if codes.ndim == 3 else codes.unsqueeze(1)
 
 
 def gate(x: Tensor) -> Tensor:
@@ -232,7 +221,7 @@ class _LayerSteps:
         self.taps = weight.shape[3]
         # Taps outside channels, as a slice of the row lies in memory.
         self.weight = weight[:, :, 0].transpose(1, 2).flatten(1).contiguous()
-        self.extra = None if layer.cond is None else layer.shift(cond)
+        self.extra = None if layer.cond is None else everywhere(layer.cond, cond)
         self.bias = layer.horizontal.bias.view(1, -1, 1)  # of the current row: (n, 2w, columns)
         self.i = -1
         self.row = weight.new_zeros(n, layer.reach + columns, weight.shape[1])

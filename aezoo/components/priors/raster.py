@@ -31,6 +31,11 @@ def draw(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
     return torch.searchsorted(cdf, target, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
 
 
+def as_map(codes: Tensor) -> Tensor:
+    """(B,H,W) as it is; a sequence (B,L) as a map of one row, (B,1,L)."""
+    return codes if codes.ndim == 3 else codes.unsqueeze(1)
+
+
 def check_call(name: str, prior: Any, shape: Sequence[int], cond: Tensor | None) -> None:
     """What a prior is called with: codes of the positions ``shape``, and a condition if it has one.
 

@@ -92,7 +92,10 @@ def _greedy(prior: Any, n: int, shape: tuple[int, ...], cond: Tensor | None) -> 
 
 
 def _autoregressive(subject: Subject) -> Iterator[tuple[Any, tuple[int, ...], Tensor | None]]:
-    """Small priors with other weights each: (prior, shape of the codes, conditions (3,E))."""
+    """Small priors with other weights each: (prior, shape of the codes, conditions (3,E)).
+
+    In float64: what rounding alone moves is no dependence.
+    """
     found = False
     for rank, bound in subject.bounds().items():
         if not hasattr(bound.config.prior.entry.load(), "logits"):
@@ -106,7 +109,7 @@ def _autoregressive(subject: Subject) -> Iterator[tuple[Any, tuple[int, ...], Te
             except ShapeError:
                 continue
             found = True
-            stir(prior.eval(), amount)
-            yield prior, shape, None if width is None else torch.randn(3, width)
+            stir(prior.double().eval(), amount)
+            yield prior, shape, None if width is None else torch.randn(3, width).double()
     if not found:
         raise NotApplicable("it has no method logits(codes, cond): it is not autoregressive")
