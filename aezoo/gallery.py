@@ -277,6 +277,11 @@ GALLERY = (
         "prior maf",
     ),
     Example(
+        "two-stage VAE",
+        "vae(mlp(64),gaussian(8),mlp(64),prior=vae(hidden=64,depth=2),input=(1,8,8))",
+        "prior vae",
+    ),
+    Example(
         "VampPrior",
         "vae(mlp(64),gaussian(8),mlp(64),prior=vamp(32),input=(1,8,8))",
         "prior vamp",

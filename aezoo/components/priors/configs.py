@@ -131,6 +131,17 @@ class PixelSNAILConfig:
 
 
 
+@dataclass(frozen=True, slots=True)
+class SecondStage:
+    dim: int | None = None  # of u; none: as many as z has
+    hidden: int = 1024  # width of the hidden layers
+    depth: int = 3  # hidden layers of encoder and decoder each
+
+    def __post_init__(self):
+        at_least(1, dim=self.dim, hidden=self.hidden)
+        at_least(0, depth=self.depth)
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -243,5 +254,14 @@ RECORDS = (
         paper="Chen et al., PixelSNAIL: An Improved Autoregressive Generative Model, 2017, "
         "arXiv:1712.09763",
         example="pixelsnail(8,blocks=2,layers=1,keys=4,values=8)",
+    ),
+    Component(
+        "vae",
+        config=SecondStage,
+        target=f"{_HERE}.vae:VAEPrior",
+        summary="two-stage VAE: a second VAE over the latents, conditional; its rate is a bound",
+        caps=Capabilities(conditional=True),
+        paper="Dai, Wipf, Diagnosing and Enhancing VAE Models, 2019, arXiv:1903.05789",
+        example="vae(2,8,1)",
     ),
 )
