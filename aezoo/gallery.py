@@ -301,6 +301,11 @@ GALLERY = (
         "vae(mlp(64),vmf(8),mlp(64),input=(1,8,8))",
         "posterior vmf",
     ),
+    Example(
+        "Poincare VAE",
+        "vae(mlp(64),poincare(5),mlp(64),input=(1,8,8))",
+        "posterior poincare",
+    ),
     # -- codes
     Example(
         "VQ-VAE, moving averages",

@@ -93,6 +93,22 @@ class VMF:
         at_least(2, dim=self.dim)
 
 
+@dataclass(frozen=True, slots=True)
+class Poincare:
+    dim: int  # latent channels D: z lies in a ball of R^D
+    c: float = 1.0  # the space's curvature is -c, the ball's radius 1 / sqrt(c)
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim)
+        if self.c <= 0:
+            raise ValueError(f"c must be above 0, not {self.c}")
+
+    @property
+    def default_prior(self) -> str:
+        """What a vae's prior is where its spec says nothing."""
+        return f"poincare({self.c})"
+
+
 _VAE = "Kingma, Welling, Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114"
 _FLOWS = "Rezende, Mohamed, Variational Inference with Normalizing Flows, 2015, arXiv:1505.05770"
 
@@ -161,5 +177,14 @@ RECORDS = (
         summary="von Mises-Fisher distribution on the unit sphere",
         paper="Davidson et al., Hyperspherical Variational Auto-Encoders, 2018, arXiv:1804.00891",
         example="vmf(3)",
+    ),
+    Component(
+        "poincare",
+        config=Poincare,
+        target="aezoo.components.posteriors.poincare:PoincarePosterior",
+        summary="wrapped normal on the Poincare ball",
+        paper="Mathieu et al., Continuous Hierarchical Representations with Poincare Variational "
+        "Auto-Encoders, 2019, arXiv:1901.06033",
+        example="poincare(3)",
     ),
 )

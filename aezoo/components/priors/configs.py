@@ -142,6 +142,17 @@ class SecondStage:
         at_least(0, depth=self.depth)
 
 
+@dataclass(frozen=True, slots=True)
+class PoincareConfig:
+    c: float = 1.0  # the space's curvature is -c, as the posterior's
+    sigma: float = 1.0  # standard deviation, in units of distance
+
+    def __post_init__(self):
+        for name in ("c", "sigma"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -234,6 +245,15 @@ RECORDS = (
         summary="every direction equally likely, over latents of length 1",
         paper="Davidson et al., Hyperspherical Variational Auto-Encoders, 2018, arXiv:1804.00891",
         example="vae(mlp(8),vmf(3),mlp(8),prior=sphere,input=(1,8,12))",
+    ),
+    Component(
+        "poincare",
+        config=PoincareConfig,
+        target=f"{_HERE}.poincare:PoincarePrior",
+        summary="wrapped normal at the origin of the Poincare ball",
+        paper="Mathieu et al., Continuous Hierarchical Representations with Poincare Variational "
+        "Auto-Encoders, 2019, arXiv:1901.06033",
+        example="vae(mlp(8),poincare(3),mlp(8),prior=poincare(sigma=0.5),input=(1,8,12))",
     ),
     Component(
         "transformer",
