@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from aezoo.errors import ShapeError
 from aezoo.models.base import Autoencoder, Parts
+from aezoo.models.join import embedding_shape, joined_channels
 from aezoo.resolve import Bound, override, resolve, walk
 from aezoo.spec import Spec
 
@@ -44,11 +46,13 @@ def _assemble(bound: Bound) -> Autoencoder:
     channels, *size = shape = tuple(config.input)
     _check_ranks(bound, len(size))
 
-    cond = config.cond.build() if config.cond else None
-    prior_cond = config.prior_cond.build() if config.prior_cond else None
-    extra = cond.dim if cond is not None else 0
+    cond = _condition(config.cond, shape)
+    prior_cond = _condition(config.prior_cond, shape)
+    if cond is not None and prior_cond is not None:
+        _check_same_condition(bound, cond, prior_cond)
+    embedding = embedding_shape(cond) if cond is not None else (0,)
 
-    encoder = _fit(config.encoder, None, in_shape=(channels + extra, *size))
+    encoder = _fit(config.encoder, None, in_shape=(channels + embedding[0], *size))
     if isinstance(encoder.out_shape[0], tuple):
         _check_levels(config.bottleneck, config.encoder)
     bottleneck = _fit(config.bottleneck, config.encoder, in_shape=encoder.out_shape)
@@ -59,7 +63,7 @@ def _assemble(bound: Bound) -> Autoencoder:
     decoder = _fit(
         config.decoder,
         config.bottleneck,
-        in_shape=(latent + extra, *place),
+        in_shape=(latent + joined_channels(embedding, tuple(place)), *place),
         out_shape=(likelihood.param_channels, *size),
     )
     prior = None
@@ -72,7 +76,7 @@ def _assemble(bound: Bound) -> Autoencoder:
             config.bottleneck,
             shape=code_shape if codes else bottleneck.out_shape,
             num_codes=codes,
-            cond_dim=reader.dim if reader is not None else None,
+            cond_dim=math.prod(embedding_shape(reader)) if reader is not None else None,
         )
         given, served = (
             [getattr(part, name, None) for name in ("one_hot_of", "space")]
@@ -108,6 +112,25 @@ def _fit(part: Bound, before: Bound | None, **context: Any) -> Any:
         raise ShapeError(place + str(error)) from error
 
 
+def _condition(part: Bound | None, shape: tuple[int, ...]) -> Any:
+    """The built condition, or None; one that derives something from x is told x's shape."""
+    if part is None:
+        return None
+    reads_x = hasattr(part.entry.load(), "of")
+    return _fit(part, None, in_shape=shape) if reads_x else part.build()
+
+
+def _check_same_condition(bound: Bound, cond: Any, prior_cond: Any) -> None:
+    """Both are given the same y."""
+    reads = [(getattr(part, "label_shape", ()), hasattr(part, "of")) for part in (cond, prior_cond)]
+    if reads[0] != reads[1]:
+        raise ShapeError(
+            f"cond={bound.config.cond} and prior_cond={bound.config.prior_cond} would be given the "
+            "same condition, and they read different ones; leave prior_cond away, and the prior "
+            "is conditioned as the decoder is"
+        )
+
+
 def _check_levels(part: Bound, before: Bound) -> None:
     """A part that serves several levels says so by ``several_levels = True`` in its class."""
     if not getattr(part.entry.load(), "several_levels", False):
@@ -118,7 +141,7 @@ def _check_levels(part: Bound, before: Bound) -> None:
 
 
 def _check_ranks(bound: Bound, rank: int) -> None:
-    for name in ("encoder", "bottleneck", "decoder", "likelihood", "prior"):
+    for name in ("encoder", "bottleneck", "decoder", "likelihood", "prior", "cond", "prior_cond"):
         part = getattr(bound.config, name)
         if part is not None and rank not in part.entry.component.caps.ranks:
             served = ", ".join(str(r) for r in part.entry.component.caps.ranks)

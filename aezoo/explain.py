@@ -97,6 +97,8 @@ def _shapes(
     role: str, model: Any
 ) -> tuple[Shape | None, Shape | None, int | tuple[int, ...] | None]:
     """(reads, gives, K) of the part in this role."""
+    from aezoo.models.join import embedding_shape
+
     codes = getattr(model.bottleneck, "num_codes", None)
     if role in ("encoder", "decoder"):
         module = getattr(model, role)
@@ -109,5 +111,6 @@ def _shapes(
     if role == "prior":
         return None, model.code_shape if codes else tuple(model.latent_shape), codes
     if role in ("cond", "prior_cond"):
-        return (), (getattr(model, role).dim,), None
+        part = getattr(model, role)
+        return getattr(part, "label_shape", None) or (), embedding_shape(part), None
     return None, None, None

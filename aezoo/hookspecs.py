@@ -182,6 +182,14 @@ def aezoo_conditions() -> Iterable[Component]:
 
     Attribute ``dim = E``; ``forward(y (B,)) -> (B,E)``; ``draw(n, *, device, generator=None)``
     gives n conditions at random, for samples that nobody chose a condition for.
+
+    Its y are the data set's class labels, int64 (B,). One that reads k numbers, float32 (B,k), as
+    the `factors` of a `aezoo.records.Dataset` are, says ``label_shape = (k,)``.
+
+    One whose y is known from x has the method ``of(x (B,C,*S)) -> y`` and is built as
+    ``T(config, in_shape=(C,*S))``; where it reads no labels it says ``label_shape = None``, and
+    y may be of any shape. Its embedding may be a map, ``out_shape = (E,*S')`` in place of
+    ``dim``. It may lack ``draw``: samples are then asked for with a condition each.
     """
 
 
@@ -229,7 +237,8 @@ def aezoo_models() -> Iterable[ModelEntry]:
 def aezoo_datasets() -> Iterable[Dataset]:
     """Data sets; ``target`` is called with (dataset, split) and gives the rows.
 
-    They are numpy arrays (N,C,*S) of the record's ``dtype``, and labels int64 (N,):
+    They are numpy arrays (N,C,*S) of the record's ``dtype``, and labels int64 (N,), or float32
+    (N,k) where the record names k ``factors``:
     uint8 pixels, which models read as v/255 in [0,1], or int16 audio of ``rate`` values a
     second, read as v/32768 in [-1,1). A function ``fingerprint(dataset, split) -> str`` in the
     same module lets the decoded rows be kept in the cache for as long as its text is the same.

@@ -128,7 +128,7 @@ class Dataset:
     validation: int  # "validation" is this many rows at the end of train, "fit" is the others
     classes: tuple[str, ...]
     license: str
-    target: str = "aezoo.data.parquet:load"  # (dataset, split) -> (rows of dtype, labels int64)
+    target: str = "aezoo.data.parquet:load"  # (dataset, split) -> (rows of dtype, labels)
     repo: str = ""  # "org/name" of the data set on the Hub
     revision: str = ""  # the pinned commit there
     config: str = ""  # the folder of the parquet files in the repo
@@ -138,6 +138,8 @@ class Dataset:
     dtype: str = "uint8"  # what is stored: "uint8" pixels or "int16" audio; see RANGES
     rate: int = 0  # of audio: values a second
     citation: str = ""
+    # Names of the k numbers that a row's label is, float32 (N,k); (): a class's number, int64 (N,)
+    factors: tuple[str, ...] = ()
 
     @property
     def range(self) -> tuple[float, float]:
@@ -154,6 +156,7 @@ class ModelCapabilities:
     sample: bool  # sample
     conditional: bool  # encode, decode and sample take ``cond``
     any_size: bool  # takes inputs of other spatial sizes than the spec's
+    draws_cond: bool = True  # sample needs no ``cond``: there is none, or it can be drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,6 +219,8 @@ class _Bench:
             reason = metric.missing(run)
             if not reason and "samples" in metric.needs and not run.model.capabilities.sample:
                 reason = "it has no prior to sample from, or one that was not fitted yet"
+            if not reason and "samples" in metric.needs and not run.model.capabilities.draws_cond:
+                reason = "a sample needs a condition, and the model cannot draw one"
             if reason:
                 reasons.append(f"{name}: {reason}")
                 continue
@@ -300,7 +302,7 @@ class _Bench:
         first, stop = b * self.block, min((b + 1) * self.block, run.n)
         x, y = _block(part(run.images, first, stop), run.device, self.seed)
         rows = torch.arange(first, stop, device=run.device)
-        cond = y if run.model.capabilities.conditional else None
+        cond = run.model.condition(x, y)
         batch = Batch(x, y, rows, b, run, cond)
         if not needs & {"output", "latent", "x_hat"}:
             return batch

@@ -19,7 +19,6 @@ from torch import Tensor
 from aezoo.data.sets import batches
 from aezoo.metrics.base import Metric, Run
 from aezoo.records import Figure
-from aezoo.train.stages import condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ class Speed(Metric):
     def _measured(self, run: Run) -> list[Figure]:
         model, device = run.model, run.device
         x, y = next(batches(run.images, self.batch, device, seed=run.seed))
-        cond = condition(model, y)
+        cond = model.condition(x, y)
         z = model.encode(x, cond).z
         where = _machine(device)
         figures: list[Figure] = []
@@ -169,7 +168,7 @@ class Speed(Metric):
         rate("decode", lambda: model.decode(z, cond), len(x))
         rate("reconstruct", lambda: model.reconstruct(x, cond), len(x))
         rate("train", step, len(x))
-        if model.capabilities.sample:
+        if model.capabilities.sample and model.capabilities.draws_cond:
             rate("sample", lambda: model.sample(self.samples), self.samples)
         one, c = x[:1], None if cond is None else cond[:1]
         times = timed(lambda: model.reconstruct(one, c), device, budget=self.budget, least=20)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from aezoo.data.labels import check_labels
 from aezoo.data.sets import SPLIT, ImageSet, load
 from aezoo.errors import MetricError
 
@@ -82,6 +83,7 @@ def rows_of(subject: Subject, data: str | None, split: str, n: int | None) -> Im
         raise MetricError(
             f"{subject.name} takes values in {takes}, and those of {name} are in {are}"
         )
+    check_labels(subject.model, images.dataset)
     return images if n is None or n >= len(images) else _first(images, n)
 
 

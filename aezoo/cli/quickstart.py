@@ -256,11 +256,10 @@ def _digits(model: Any, device: Any) -> tuple[np.ndarray, np.ndarray]:
 
     from aezoo import pictures
     from aezoo.data.sets import batches, load
-    from aezoo.train.stages import condition
 
     x, y = next(batches(load("digits", f"test[:{DIGITS}]"), DIGITS, device))
     with torch.inference_mode():
-        back = model.reconstruct(x, condition(model, y))
+        back = model.reconstruct(x, model.condition(x, y))
         drawn = model.sample(2 * DIGITS, generator=torch.Generator(device).manual_seed(SEED))
     rows = np.concatenate([pictures.pixels(x), pictures.pixels(back)])
     return _clear_grid(rows, DIGITS, 8), _clear_grid(pictures.pixels(drawn), DIGITS, 8)

@@ -29,8 +29,8 @@ def cached(name: str, key: str, make: Callable[[], Arrays]) -> Arrays:
     """``make()`` or what it gave when it was last called for this ``name`` and ``key``.
 
     ``name`` is for people who look into the folder, ``key`` says everything that the arrays
-    depend on. Returns rows (N, C, *S), read-only and mapped, and labels int64 (N,).
-    A file that was cut short or holds something else is made again.
+    depend on. Returns rows (N, C, *S), read-only and mapped, and labels int64 (N,)
+    or float32 (N, k). A file that was cut short or holds something else is made again.
     """
     from filelock import FileLock
 
@@ -78,7 +78,9 @@ def _open(images: Path, labels: Path) -> Arrays | None:
         y = np.load(labels, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # not there; a bad header or cut short; empty
         return None
-    whole = x.dtype.name in RANGES and y.dtype == np.int64 and y.shape == x.shape[:1]
+    classes = y.dtype == np.int64 and y.ndim == 1
+    factors = y.dtype == np.float32 and y.ndim == 2
+    whole = x.dtype.name in RANGES and (classes or factors) and y.shape[:1] == x.shape[:1]
     return (x, y) if whole else None
 
 

@@ -121,8 +121,17 @@ SPRITES = Dataset(
     "disentanglement testing sprites dataset, 2017",
 )
 
+SPRITES_POSE = replace(
+    SPRITES,
+    name="sprites-pose",
+    summary="sprites whose label is their pose: scale, turn and place, each in [0, 1]",
+    classes=(),
+    target="aezoo.data.sprites:load_pose",
+    factors=("scale", "orientation", "x", "y"),
+)
+
 
 @hookimpl
 def aezoo_datasets() -> Iterator[Dataset]:
-    """The six data sets of the core."""
-    yield from (DIGITS_8X8, MNIST, MNIST_BINARY, FASHION_MNIST, CIFAR10, SPRITES)
+    """The data sets of the core."""
+    yield from (DIGITS_8X8, MNIST, MNIST_BINARY, FASHION_MNIST, CIFAR10, SPRITES, SPRITES_POSE)

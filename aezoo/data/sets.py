@@ -36,7 +36,7 @@ class ImageSet:
     """One split of a data set, decoded."""
 
     images: np.ndarray  # (N, C, *S) as stored, mapped into memory, read-only
-    labels: np.ndarray  # (N,) int64
+    labels: np.ndarray  # (N,) int64, or float32 (N, k) where the record names k factors
     dataset: Dataset
     split: str  # canonical: "test", "test[:1000]"
     start: int = 0  # where row 0 stands in its official split
@@ -117,7 +117,7 @@ class Resident:
         self.flip = flip
         self.dynamic = draws and binary == "dynamic"
         self.images = _tensor(pixels).to(device)  # (N, C, *S) as stored
-        self.labels = _tensor(image_set.labels).to(device)  # (N,) int64
+        self.labels = _tensor(image_set.labels).to(device)  # (N,) int64, or float32 (N, k)
         self.device = self.images.device
 
     def __len__(self) -> int:
@@ -126,7 +126,7 @@ class Resident:
     def batch(
         self, index: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Rows ``index`` (B,) int64: x float32 (B, C, *S) in the set's range and y int64 (B,).
+        """Rows ``index`` (B,) int64: x float32 (B, C, *S) in the set's range, and their labels.
 
         Flips and dynamic bits come from ``generator`` (of the set's device), else from the
         device's global one.
@@ -147,7 +147,7 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The rows in order, ``size`` at a time (the last batch may be smaller), for evaluation.
 
-    Yields x float32 (B, C, *S) in the set's range and y int64 (B,) on ``device``, where only one
+    Yields x float32 (B, C, *S) in the set's range and their labels on ``device``, where only one
     batch lies at a time. A binary set gives the fixed bits of `binarise` for ``seed``.
     """
     if size < 1:
@@ -255,6 +255,8 @@ def _whole(dataset: Dataset, split: str, root: Path | None) -> tuple[np.ndarray,
     """A whole official split, through the cache where its source has a fingerprint."""
     # Two records over the same files share what is decoded where they read the same columns.
     shape = f"{dataset.shape} {dataset.dtype} {dataset.image} {dataset.label}\n{dataset.target}"
+    if dataset.factors:
+        shape += f" {' '.join(dataset.factors)}"
     if root is not None:
         name, key = f"folder-{dataset.name}", f"{shape}\n{folder.fingerprint(root)}"
         return cached(name, key, lambda: folder.read(root, dataset))
@@ -268,7 +270,13 @@ def _whole(dataset: Dataset, split: str, root: Path | None) -> tuple[np.ndarray,
                 f"{dataset.target} gave {images.dtype} {images.shape} for {dataset.name} {split}, "
                 f"expected {dataset.dtype} ({len(labels)}, {', '.join(map(str, dataset.shape))})"
             )
-        return images, labels.astype(np.int64, copy=False)
+        kind, wide = (np.float32, (len(dataset.factors),)) if dataset.factors else (np.int64, ())
+        if labels.shape[1:] != wide:
+            raise DataError(
+                f"{dataset.target} gave labels {labels.shape} for {dataset.name} {split}, "
+                f"expected {(len(labels), *wide)}"
+            )
+        return images, labels.astype(kind, copy=False)
 
     if not hasattr(module, "fingerprint"):
         return make()

@@ -101,6 +101,17 @@ def load(dataset: Dataset, split: str) -> tuple[Sprites, Numbers]:
     return images, images.factors()[:, 0]
 
 
+def load_pose(dataset: Dataset, split: str) -> tuple[Sprites, NDArray[np.float32]]:
+    """All pictures of a split, undrawn, and the pose of each, float32 (N,4).
+
+    Scale, orientation, x and y in [0, 1]: from the smallest to the largest and from the first
+    place to the last; the orientation in turns, so that 1 would be 0 again.
+    """
+    images, _ = load(dataset, split)
+    last = np.array([SIZES[1] - 1, SIZES[2], SIZES[3] - 1, SIZES[4] - 1])
+    return images, (images.factors()[:, 1:] / last).astype(np.float32)
+
+
 @lru_cache(1)
 def _order() -> Numbers:
     """All numbers, in the splits' order. Philox' raw stream is the same in every numpy."""

@@ -16,6 +16,7 @@ from aezoo.components.nd import crop, wide
 from aezoo.components.quantizers.nearest import count_codes
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent, Losses, Output, levels, point
+from aezoo.models.join import embedding_shape, fold_of, folded, spread
 from aezoo.records import ModelCapabilities
 from aezoo.resolve import Bound, display, resolved
 from aezoo.spec import Spec
@@ -47,7 +48,8 @@ class Autoencoder(nn.Module):
     Inputs are float32 (B, C, *S) in ``input_range``: pixels in [0, 1], audio in [-1, 1]. A
     condition (``cond=label(10)`` in the spec) is given to every method as ``cond``, for labels
     an int64 tensor (B,); its embedding is joined as further channels to what the encoder and
-    the decoder read, and handed to the prior.
+    the decoder read, and handed to the prior. Methods that are given x know the condition that
+    is a part of x (``cond=half(left)``) without being told; `condition` gives it.
     """
 
     #: Must a prior be fitted on the finished model before it may be used?
@@ -79,6 +81,9 @@ class Autoencoder(nn.Module):
         self.prior = parts.prior
         self.cond = parts.cond
         self.prior_cond = parts.prior_cond
+        #: (E,) or (E, *S') of the condition's embedding; () without a condition.
+        self.cond_shape = () if self.cond is None else embedding_shape(self.cond)
+        self._fold = fold_of(self.cond_shape, self.latent_shape[1:])
         # Not a submodule: an objective's critic is no part of the model, nor of its weights.
         self.__dict__["objective"] = parts.objective
         self.corruption = parts.corruption
@@ -115,7 +120,8 @@ class Autoencoder(nn.Module):
             bound=self.bound_name if self.has_density else None,
             codes=hasattr(self.bottleneck, "num_codes"),
             sample=self.prior is not None and (self.prior_fitted or not self._prior_must_be_fitted),
-            conditional=self.cond is not None or self.prior_cond is not None,
+            conditional=self._source is not None,
+            draws_cond=self._source is None or hasattr(self._source, "draw"),
             any_size=all(getattr(p, "any_size", False) for p in (self.encoder, self.decoder)),
         )
 
@@ -184,6 +190,7 @@ class Autoencoder(nn.Module):
     def features(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """x (B, C, *S) -> h (B, F, *L), what the bottleneck reads."""
         self._check_input(x)
+        cond = self._told(x, cond)
         return self.encoder(self._join(x, self._embed(self.cond, cond)))
 
     def decode(
@@ -208,20 +215,21 @@ class Autoencoder(nn.Module):
         ``size`` crops the data's spatial axes; by default to the model's own size where z
         has the model's own latent size, else not at all.
         """
-        params = self.decoder(self._join(z, self._embed(self.cond, cond)))
+        params = self.decoder(self._join_latent(z, self._embed(self.cond, cond)))
         if size is None and tuple(z.shape[1:]) == tuple(self.latent_shape):
             size = self.input_shape[1:]
         return self.likelihood(wide(crop(params, size) if size else params))
 
     def reconstruct(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """x (B, C, *S) -> the mean of p(x|z) at the mode of q(z|x), same shape."""
+        cond = self._told(x, cond)
         return point(self.p(self.encode(x, cond).z, cond, size=tuple(x.shape[2:])))
 
     def forward(
         self, x: Tensor, cond: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Output:
         """One pass with z drawn from q(z|x): everything an objective or a metric needs."""
-        seen = x
+        seen, cond = x, self._told(x, cond)
         if self.corruption is not None and self.training:
             seen = self.corruption(x, generator=generator)
         latent = self.encode(seen, cond, sample=True, generator=generator)
@@ -252,6 +260,19 @@ class Autoencoder(nn.Module):
     ) -> Losses:
         """The objective of the spec on one batch; independent of the batch's size."""
         return self.objective(self, x, self(x, cond, generator=generator))
+
+    def condition(self, x: Tensor, y: Tensor | None = None) -> Tensor | None:
+        """What the other methods take as ``cond`` for x (B, C, *S) whose labels are y.
+
+        It is y where the condition reads labels, else what the condition derives from x; None
+        where the model takes no condition, or cannot know it.
+        """
+        source = self._source
+        if source is None:
+            return None
+        if y is not None and getattr(source, "label_shape", ()) is not None:
+            return y
+        return source.of(x) if hasattr(source, "of") else None
 
     # -- likelihood
 
@@ -314,12 +335,17 @@ class Autoencoder(nn.Module):
         A conditional model draws its conditions at random where ``cond`` is None.
 
         Raises:
-            CapabilityError: there is no prior, or it was not fitted yet.
+            CapabilityError: there is no prior, or it was not fitted yet; or conditions cannot be
+                drawn, as pictures cannot, and none are given.
         """
         self._check_prior()
-        if cond is None and self.capabilities.conditional:
-            source = self.cond if self.cond is not None else self.prior_cond
-            cond = source.draw(n, device=self.device, generator=generator)
+        if cond is None and self._source is not None:
+            if not self.capabilities.draws_cond:
+                raise CapabilityError(
+                    f"{self.spec} needs cond, the condition of each sample, which it cannot draw; "
+                    "model.condition(x) gives that of each x"
+                )
+            cond = self._source.draw(n, device=self.device, generator=generator)
         drawn = self.prior.sample(
             n, cond=self.embed_for_prior(cond), generator=generator, temperature=temperature
         )
@@ -333,11 +359,26 @@ class Autoencoder(nn.Module):
     def interpolate(
         self, x0: Tensor, x1: Tensor, steps: int = 8, cond: Tensor | None = None
     ) -> Tensor:
-        """The way from x0 to x1, both (B, C, *S), along a line in z: (steps, B, C, *S)."""
-        z0, z1 = self.encode(x0, cond).z, self.encode(x1, cond).z
+        """The way from x0 to x1, both (B, C, *S), along a line in z: (steps, B, C, *S).
+
+        Where ``cond`` is None, conditions that are known from x0 and x1 go the same way; labels
+        change half way.
+        """
+        c0, c1 = self._told(x0, cond), self._told(x1, cond)
+        z0, z1 = self.encode(x0, c0).z, self.encode(x1, c1).z
         weights = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)
         size = tuple(x0.shape[2:])
-        along = (self.p(self._between(z0, z1, w), cond, size=size) for w in weights)
+
+        def told(step: int) -> Tensor | None:
+            if c0 is None or c1 is None or c0 is c1:
+                return c0
+            if c0.is_floating_point():
+                return torch.lerp(c0, c1, weights[step].to(c0.dtype))
+            return c0 if 2 * step < steps else c1
+
+        along = (
+            self.p(self._between(z0, z1, w), told(i), size=size) for i, w in enumerate(weights)
+        )
         return torch.stack([point(p) for p in along])
 
     def _between(self, z0: Tensor, z1: Tensor, weight: Tensor) -> Tensor:
@@ -375,8 +416,9 @@ class Autoencoder(nn.Module):
         return self.decode(self.bottleneck.lookup(codes), cond)
 
     def embed_for_prior(self, cond: Tensor | None) -> Tensor | None:
-        """The condition as the prior reads it, (B, E), or None."""
-        return self._embed(self.prior_cond if self.prior_cond is not None else self.cond, cond)
+        """The condition as the prior reads it, (B, E), a map flattened; or None."""
+        embedded = self._embed(self.prior_cond if self.prior_cond is not None else self.cond, cond)
+        return None if embedded is None else embedded.flatten(1)
 
     # -- saving and loading
 
@@ -419,6 +461,15 @@ class Autoencoder(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    @property
+    def _source(self) -> Any:
+        """The part that knows conditions, or None."""
+        return self.cond if self.cond is not None else self.prior_cond
+
+    def _told(self, x: Tensor, cond: Tensor | None) -> Tensor | None:
+        """The condition given, else what is known from x."""
+        return self.condition(x) if cond is None else cond
+
     def _embed(self, module: nn.Module | None, cond: Tensor | None) -> Tensor | None:
         if module is None:
             if cond is not None and self.prior_cond is None:
@@ -427,16 +478,27 @@ class Autoencoder(nn.Module):
                 )
             return None
         if cond is None:
-            raise CapabilityError(f"{self.spec} needs cond, the condition of each sample: (B,)")
-        return module(cond)
+            how = "model.condition(x) gives that of x" if hasattr(module, "of") else "(B,)"
+            raise CapabilityError(f"{self.spec} needs cond, the condition of each sample: {how}")
+        c = module(cond)
+        shape = embedding_shape(module)
+        if c.ndim != 1 + len(shape) or c.shape[1] != shape[0]:
+            raise ShapeError(
+                f"{self.spec}: cond of shape {tuple(cond.shape)} is embedded as {tuple(c.shape)}, "
+                f"and not as (B, {', '.join(map(str, shape))})"
+            )
+        return c
 
     @staticmethod
     def _join(x: Tensor, c: Tensor | None) -> Tensor:
-        """The embedding (B, E) as further channels, the same at every place."""
+        """x (B, C, *S) and an embedding as further channels; `aezoo.models.join`."""
+        return x if c is None else torch.cat([x, spread(c.to(x.dtype), x.shape[2:])], dim=1)
+
+    def _join_latent(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """z (B, D, *L) and an embedding as further channels."""
         if c is None:
-            return x
-        c = c.to(x.dtype).reshape(*c.shape, *[1] * (x.ndim - 2))
-        return torch.cat([x, c.expand(-1, -1, *x.shape[2:])], dim=1)
+            return z
+        return torch.cat([z, folded(c.to(z.dtype), z.shape[2:], self._fold)], dim=1)
 
     def _check_input(self, x: Tensor) -> None:
         if not x.is_floating_point():

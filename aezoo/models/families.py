@@ -88,6 +88,7 @@ class VAE(Autoencoder):
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         self._check_bound()
+        cond = self._told(x, cond)
         h = self.features(x, cond)
 
         def log_weights() -> Tensor:

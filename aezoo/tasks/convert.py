@@ -29,7 +29,7 @@ def convert(
     """x (B, C, *S) of the conditions ``source`` (B,) -> as ``target`` (B,), same shape.
 
     Args:
-        source: None: those that x is `likeliest` of.
+        source: None: what the model knows from x, else the labels that x is `likeliest` of.
         generator: of the draw, where the likelihood has no closed mean.
 
     Raises:
@@ -37,6 +37,8 @@ def convert(
         ShapeError: x does not have the model's shape.
     """
     _check(model)
+    if source is None:
+        source = model.condition(x)
     z = model.encode(x, likeliest(model, x) if source is None else source).z
     p = model.p(z, target, size=tuple(x.shape[2:]))
     return point(p, generator).clamp(*model.input_range)

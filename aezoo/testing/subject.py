@@ -107,6 +107,8 @@ def batch(model: Autoencoder, n: int = 4, seed: int = 1) -> tuple[Tensor, Tensor
     source = model.cond if model.cond is not None else model.prior_cond
     if source is None:
         return x, None
+    if not hasattr(source, "draw"):
+        return x, source.of(x)
     return x, source.draw(n, device=torch.device("cpu"), generator=generator)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from aezoo.build import build
+from aezoo.data.labels import check_labels
 from aezoo.data.sets import load
 from aezoo.data.shape import shape_of
 from aezoo.errors import TrainingError
@@ -116,7 +117,8 @@ def train(
         )
         if not fitted[name].finished:
             break
-    finished = all(f.finished for f in fitted.values()) and len(fitted) == 1 + second
+    expected = (chosen.model is not None) + second
+    finished = all(f.finished for f in fitted.values()) and len(fitted) == expected
     if finished and second:
         model.prior_fitted = True
     model.eval().requires_grad_(True)

@@ -53,13 +53,13 @@ class ModelTask:
             part.schedule(step, total)
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """x (B, C, *S) float32 and y (B,) int64: this process's share of the batch."""
+        """x (B, C, *S) float32 and its labels y: this process's share of the batch."""
         # The whole batch is drawn everywhere: its flips and bits come from one generator.
         x, y = self._fit.batch(self._order.rows(step))
         return _formatted(self._ranks.slice(x), self._stage), self._ranks.slice(y)
 
     def losses(self, x: Tensor, y: Tensor) -> Losses:
-        output = self.module(x, condition(self.module, y))
+        output = self.module(x, self.module.condition(x, y))
         losses = self.module.objective(self.module, x, output)
         if self.critic is not None:
             self._seen = x, output
@@ -86,7 +86,7 @@ class ModelTask:
         for rows in _chunks(len(self._validation), self._ranks.device):
             x, y = self._validation.batch(rows)
             x = _formatted(x, self._stage)
-            output: Output = self.module(x, condition(self.module, y))
+            output: Output = self.module(x, self.module.condition(x, y))
             losses = self.module.objective(self.module, x, output)
             chosen = losses.total if losses.criterion is None else losses.criterion
             total, penalty = chosen * len(x), output.penalty
@@ -131,14 +131,15 @@ class PriorTask:
         self.module = nn.ModuleDict({k: part for k, part in parts.items() if part is not None})
         self.module.requires_grad_(True)
         self._several = len(model.codebooks) > 1
-        self._latents, self._labels = self._encoded(fit, flipped=False)
-        self._mirrored = self._encoded(fit, flipped=True)[0] if stage.flip else None
+        self._encodings = self._encoded(fit, flipped=False)
+        self._mirrored = self._encoded(fit, flipped=True) if stage.flip else None
         self._validation = self._encoded(validation, flipped=False)
         self._order = _Order(self.samples, stage, seed, ranks.device)
         if callable(getattr(model.prior, "start", None)):
             # Everywhere alike; a checkpoint's weights come over it.
             torch.manual_seed(seed)
-            model.prior.start(*_at(self._latents, torch.arange(self.samples, device=ranks.device)))
+            every = torch.arange(self.samples, device=ranks.device)
+            model.prior.start(*_at(self._encodings[:-1], every))
         self.module.train()
 
     def schedule(self, step: int, total: int) -> None:
@@ -148,16 +149,16 @@ class PriorTask:
         raise NotImplementedError("a prior is fitted without a critic")
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """Codes (B, *L) int64 of each level, or latents (B, D, *L) float32, and y (B,)."""
+        """Codes (B, *L) int64 of each level, or latents (B, D, *L) float32, and the conditions."""
         rows = self._order.rows(step)
-        latents = _at(self._latents, rows)
+        batch = _at(self._encodings, rows)
         if self._mirrored is not None:
             coin = torch.rand(len(rows), device=rows.device) < 0.5
-            latents = tuple(
+            batch = tuple(
                 torch.where(coin.view(-1, *[1] * (a.ndim - 1)), b, a)
-                for a, b in zip(latents, _at(self._mirrored, rows), strict=True)
+                for a, b in zip(batch, _at(self._mirrored, rows), strict=True)
             )
-        return tuple(self._ranks.slice(part) for part in (*latents, self._labels[rows]))
+        return tuple(self._ranks.slice(part) for part in batch)
 
     def losses(self, *inputs: Tensor) -> Losses:
         nats = self._nats(inputs[:-1], inputs[-1]).mean()
@@ -166,22 +167,26 @@ class PriorTask:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The loss in nats per sample, and per code (or latent dimension)."""
-        latents, labels = self._validation
+        held_out = self._validation
         sums = _Sums()
-        for rows in _chunks(len(labels), labels.device):
-            nats = self._nats(_at(latents, rows), labels[rows])
-            sums.add(len(rows), {"loss": nats.sum()})
+        for rows in _chunks(len(held_out[0]), held_out[0].device):
+            *latents, told = _at(held_out, rows)
+            sums.add(len(rows), {"loss": self._nats(tuple(latents), told).sum()})
         loss = sums.means()["loss"]
-        return {"loss": loss, "nats_per_dim": loss / _dims(latents)}
+        return {"loss": loss, "nats_per_dim": loss / _dims(held_out[:-1])}
 
-    def _nats(self, latents: tuple[Tensor, ...], y: Tensor) -> Tensor:
+    def _nats(self, latents: tuple[Tensor, ...], told: Tensor) -> Tensor:
         given = latents if self._several else latents[0]
-        embedded = self._model.embed_for_prior(condition(self._model, y))
+        cond = told if self._model.capabilities.conditional else None
+        embedded = self._model.embed_for_prior(cond)
         return -self._model.prior.log_prob(given, embedded)
 
     @torch.no_grad()
-    def _encoded(self, images: ImageSet, *, flipped: bool) -> tuple[tuple[Tensor, ...], Tensor]:
-        """The latents, or the codes of each level in as few bytes as hold them, and the labels."""
+    def _encoded(self, images: ImageSet, *, flipped: bool) -> tuple[Tensor, ...]:
+        """The latents, or the codes of each level in as few bytes as hold them; the conditions.
+
+        The last part are the labels where the model takes no condition.
+        """
         model, device = self._model, self._ranks.device
         resident = Resident(images, device, binary="fixed")
         parts: list[tuple[Tensor, ...]] = []
@@ -190,24 +195,20 @@ class PriorTask:
             if flipped:
                 x = x.flip(-1)
             x = _formatted(x, self._stage)
-            latent = model.encode(x, y if model.cond is not None else None)
+            cond = model.condition(x, y)
+            latent = model.encode(x, cond)
             found = [
                 codes.to(torch.int16 if k <= 2**15 else torch.int32)
                 for codes, (k, _) in zip(levels(latent.codes), model.codebooks, strict=False)
             ]
-            parts.append(tuple(found) or (latent.z.float(),))
-        return tuple(torch.cat(level) for level in zip(*parts, strict=True)), resident.labels
+            parts.append((*(found or (latent.z.float(),)), y if cond is None else cond))
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 
 def _critic(objective: Any) -> Critic | None:
     """What the objective trains against the model, if anything."""
     module = getattr(objective, "critic", None)
     return None if module is None else Critic(module, getattr(objective, "critic_lr", None))
-
-
-def condition(model: Any, y: Tensor) -> Tensor | None:
-    """The labels, for a model that uses them."""
-    return y if model.capabilities.conditional else None
 
 
 class _Order:
@@ -255,7 +256,7 @@ def _formatted(x: Tensor, stage: Stage) -> Tensor:
 
 
 def _at(latents: tuple[Tensor, ...], rows: Tensor) -> tuple[Tensor, ...]:
-    """Some rows of the stored latents, codes as int64."""
+    """Some rows of what is stored, codes as int64."""
     taken = (level[rows] for level in latents)
     return tuple(level if level.is_floating_point() else level.long() for level in taken)
 

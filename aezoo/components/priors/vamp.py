@@ -54,7 +54,7 @@ class VampPrior(nn.Module):
         self.__dict__["_model"] = model  # not a submodule: its weights are not the prior's
         self.inputs = nn.Parameter(torch.randn(self.k, *model.input_shape))  # before the sigmoid
         if model.cond is not None:
-            self.conditions = nn.Parameter(torch.randn(self.k, model.cond.dim))  # embedded ones
+            self.conditions = nn.Parameter(torch.randn(self.k, *model.cond_shape))  # embedded ones
 
     def pseudo_inputs(self) -> Tensor:
         """u: (k,C,*S) in the model's input range."""

@@ -33,7 +33,7 @@ def _follow(model: Any, n: int) -> None:
 
     if model.cond is not None:
         embedded = model.cond(cond)
-        same("the condition's embedding", embedded.shape, (n, model.cond.dim))
+        same("the condition's embedding", embedded.shape, (n, *model.cond_shape))
     with torch.no_grad():
         h = model.features(x, cond)
         shapes = _each_shape(model.encoder.out_shape)
@@ -55,7 +55,7 @@ def _follow(model: Any, n: int) -> None:
                 by_level("codes", latent.codes).items(), _each_shape(model.code_shape), strict=True
             ):
                 same(name, codes.shape, (n, *shape))
-        z = model._join(latent.z, model._embed(model.cond, decoder_cond(model, cond)))
+        z = model._join_latent(latent.z, model._embed(model.cond, decoder_cond(model, cond)))
         params = model.decoder(z)
         size = tuple(x.shape[2:])
         require(
