@@ -28,7 +28,7 @@ def model():
 
 def test_it_is_in_the_zoo_with_its_card_and_small(model):
     assert NAME in aezoo.list_models()
-    assert sum(file.size for file in aezoo.info(NAME).files) < 15_000_000
+    assert sum(file.size for file in aezoo.info(NAME).files) < 12 * 2**20
     assert model.card.count("## Measured") == 1
 
 
