@@ -236,6 +236,18 @@ GALLERY = (
         "objective dreg",
     ),
     Example(
+        "VAE/GAN",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=vaegan(0.1,critic=patch(16,layers=1)),"
+        "input=(1,8,8))",
+        "objective vaegan",
+    ),
+    Example(
+        "DFC-VAE",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=dfc(network=resnet10t,layers=(0,1),"
+        "pretrained=false),input=(1,8,8))",
+        "objective dfc",
+    ),
+    Example(
         "denoising VAE",
         "vae(mlp(64),gaussian(8),mlp(64),corruption=gaussian(0.3),input=(1,8,8))",
         "Im, Ahn, Memisevic, Bengio, Denoising Criterion for Variational Auto-Encoding "
@@ -321,6 +333,12 @@ GALLERY = (
         "VQ-VAE, rotation trick",
         "vqvae(res(16,depth=1,down=2),vq(32,8,estimator=rotation),unres(16,depth=1),input=(1,8,8))",
         _ROTATION,
+    ),
+    Example(
+        "VQGAN",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),likelihood=laplace,"
+        "objective=vqgan(critic=patch(16,layers=1),start=100,network=none),input=(1,8,8))",
+        "objective vqgan",
     ),
     Example(
         "FSQ",

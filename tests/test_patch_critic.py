@@ -30,9 +30,10 @@ def test_a_patch_is_as_large_as_the_papers(layers: int, field: int) -> None:
     """Of one logit in the middle; without the norms, which look at the whole map."""
     critic = PatchCritic(Patch(2, layers), in_shape=(1, 160)).double()
     for block in critic.blocks:
-        for i, layer in enumerate(block if isinstance(block, torch.nn.Sequential) else ()):
-            if isinstance(layer, torch.nn.GroupNorm):
-                block[i] = torch.nn.Identity()
+        if isinstance(block, torch.nn.Sequential):
+            for i, layer in enumerate(block):
+                if isinstance(layer, torch.nn.GroupNorm):
+                    block[i] = torch.nn.Identity()
     x = torch.rand(1, 1, 160, dtype=torch.float64, requires_grad=True)
     logits = critic(x)
     (grad,) = torch.autograd.grad(logits[0, 0, logits.shape[-1] // 2], x)

@@ -179,10 +179,20 @@ def _form(tensor: torch.Tensor) -> str:
     return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def materialise(model: torch.nn.Module, spec: Any) -> None:
-    """Give numbers to tensors that no file holds: non-persistent buffers of other libraries."""
+def materialise(model: Any, spec: Any) -> None:
+    """Give numbers to tensors that no file holds: non-persistent buffers of other libraries.
+
+    An objective's critic is in no file either, and begins anew.
+    """
     from aezoo.build import build
 
+    objective = model.objective
+    if isinstance(objective, torch.nn.Module) and any(p.is_meta for p in objective.parameters()):
+        with torch.random.fork_rng(devices=[]):  # loading draws nothing
+            fresh = model.bound.config.objective.build()
+            if hasattr(fresh, "attach"):
+                fresh.attach(model)
+        model.__dict__["objective"] = fresh
     waiting = [(n, b) for n, b in model.named_buffers() if b.is_meta]
     if not waiting:
         return

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aezoo import registry
-from aezoo.errors import MetricError, WeightsNotCachedError
+from aezoo.components.backbone import no_weights
+from aezoo.errors import MetricError
 from aezoo.metrics import inception_weights
 from aezoo.metrics.inception import Inception
 
@@ -121,12 +122,7 @@ class Timm:
         try:
             model = timm.create_model(name, pretrained=pretrained, num_classes=0)
         except (OSError, RuntimeError) as error:
-            raise WeightsNotCachedError(
-                f"timm's weights of {name} are neither on this machine nor to be had from the Hub "
-                f"now ({type(error).__name__}). On a machine that reaches the Hub: "
-                f"python -c \"import timm; timm.create_model('{name}', pretrained=True)\"; then "
-                "copy its Hub cache (HF_HOME) here."
-            ) from error
+            raise no_weights(name, error) from error
         settings = cast("dict[str, Any]", model.pretrained_cfg)
         self.device = device
         self.model = model.to(device).eval().requires_grad_(False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aezoo.checks import at_least
-from aezoo.records import Component, slot
+from aezoo.records import Capabilities, Component, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,54 @@ class RAE:
         at_least(0.0, beta=self.beta, gradient=self.gradient)
 
 
+@dataclass(frozen=True, slots=True)
+class VAEGAN:
+    gamma: float = 1e-2  # of the feature error in the decoder's loss, against the GAN
+    critic: object = slot("critic", default="patch(64,layers=3)")
+    layer: int = -2  # of the critic, whose features are compared; -1 is its verdict
+    critic_lr: float = 1e-4
+
+    def __post_init__(self) -> None:
+        at_least(0.0, gamma=self.gamma, critic_lr=self.critic_lr)
+
+
+@dataclass(frozen=True, slots=True)
+class VQGAN:
+    critic: object = slot("critic", default="patch(64,layers=3)")
+    weight: float = 1.0  # of the critic's verdict, beside the adaptive one
+    start: int = 10_000  # the step from which the critic learns and counts
+    perceptual: float = 1.0  # of the perceptual distance
+    network: str | None = "vgg16.tv_in1k"  # of timm, whose features it is in; none: no such term
+    layers: tuple[int, ...] = (0, 1, 2, 3, 4)  # of the network
+    pretrained: bool = True  # false: the network has random weights
+    critic_lr: float | None = None  # none: the model's
+
+    def __post_init__(self) -> None:
+        at_least(0.0, weight=self.weight, perceptual=self.perceptual, critic_lr=self.critic_lr)
+        at_least(0, start=self.start)
+        _layers(self.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class DFC:
+    network: str = "vgg19.tv_in1k"  # of timm, whose features are compared
+    layers: tuple[int, ...] = (0, 1, 2)  # of the network
+    pretrained: bool = True  # false: the network has random weights
+    alpha: float = 1.0  # of the rate
+    # Of the features' error. The authors' 0.5, of a network that reads pixels from 0 to 255;
+    # timm's read them (255 * 0.226)^2 times smaller, in squares.
+    beta: float = 1660.0
+
+    def __post_init__(self) -> None:
+        at_least(0.0, alpha=self.alpha, beta=self.beta)
+        _layers(self.layers)
+
+
+def _layers(layers: tuple[int, ...]) -> None:
+    if not layers or list(layers) != sorted({*layers}) or layers[0] < 0:
+        raise ValueError(f"layers are counted from 0, each once and in order, not {layers}")
+
+
 _HERE = "aezoo.objectives"
 _RAINFORTH = (
     "Rainforth et al., Tighter Variational Bounds are Not Necessarily Better, 2018, "
@@ -369,5 +417,34 @@ RECORDS = (
         summary="regularised autoencoder: prices on z and the decoder's slope",
         paper="Ghosh, Sajjadi, Vergari, Black, Schölkopf, From Variational to Deterministic "
         "Autoencoders, 2019, arXiv:1903.12436",
+    ),
+    Component(
+        "vaegan",
+        config=VAEGAN,
+        target=f"{_HERE}.vaegan:VAEGANObjective",
+        summary="VAE/GAN: reconstruction in the features of a critic",
+        paper="Larsen, Sønderby, Larochelle, Winther, Autoencoding beyond pixels using a learned "
+        "similarity metric, 2015, arXiv:1512.09300",
+        example="vae(res(8,depth=1),gaussian(2),unres(8,depth=1),"
+        "objective=vaegan(critic=patch(8,layers=1)),input=(1,8,12))",
+    ),
+    Component(
+        "vqgan",
+        config=VQGAN,
+        target=f"{_HERE}.vqgan:VQGANObjective",
+        summary="VQGAN: a perceptual distance and a critic with an adaptive weight",
+        paper="Esser, Rombach, Ommer, Taming Transformers for High-Resolution Image Synthesis, "
+        "2020, arXiv:2012.09841",
+        example="vqgan(critic=patch(8,layers=1),start=0,network=none)",
+    ),
+    Component(
+        "dfc",
+        config=DFC,
+        target=f"{_HERE}.dfc:DFCObjective",
+        summary="deep feature consistent: reconstruction in the features of a timm network",
+        paper="Hou, Shen, Sun, Qiu, Deep Feature Consistent Variational Autoencoder, 2016, "
+        "arXiv:1610.00291",
+        caps=Capabilities(ranks=(2,)),
+        example="dfc(network=resnet10t,layers=(0,1),pretrained=false)",
     ),
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 from aezoo.errors import CapabilityError
-from aezoo.latents import Losses, Output, normals
+from aezoo.latents import Losses, Output, mean_of, normals
 
 
 def terms(output: Output) -> dict[str, Tensor]:
@@ -42,6 +43,35 @@ def rate_of(model: Any, output: Output) -> Tensor:
             "take a vae"
         )
     return output.rate
+
+
+def differentiable(model: Any, output: Output) -> Tensor:
+    """x_hat (B, C, *S), the mean of p(x|z), through which a gradient reaches the decoder.
+
+    Raises:
+        CapabilityError: p(x|z) has no mean, and a draw in its place no gradient.
+    """
+    if mean_of(output.p) is None:
+        raise CapabilityError(
+            f"{model.spec}: the objective looks at the mean of p(x|z), and the likelihood "
+            f"{model.bound.config.likelihood} has none in closed form; take gaussian or laplace"
+        )
+    return output.x_hat
+
+
+def calibration(model: Any, output: Output) -> Tensor:
+    """Zero, with the gradient of -log p(x|z) for the likelihood's own weights alone.
+
+    For objectives that compare x and x_hat in another way: a learned scale of the pixels then
+    still is what it says, and so is the ELBO.
+    """
+    nats = output.distortion.mean()
+    own = [p for p in model.likelihood.parameters() if p.requires_grad]
+    if not own or not nats.requires_grad:
+        return nats.new_zeros(())
+    slopes = torch.autograd.grad(nats, own, retain_graph=True)
+    parts = [((p - p.detach()) * slope).sum() for p, slope in zip(own, slopes, strict=True)]
+    return torch.stack(parts).sum()
 
 
 def mean_and_scale(model: Any, output: Output) -> tuple[Tensor, Tensor]:

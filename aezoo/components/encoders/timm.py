@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aezoo.components.backbone import feature_maps
 from aezoo.components.encoders.configs import Timm
-from aezoo.errors import ShapeError
 
 
 class TimmEncoder(nn.Module):
@@ -24,28 +24,15 @@ class TimmEncoder(nn.Module):
     std: Tensor
 
     def __init__(self, config: Timm, *, in_shape: tuple[int, ...]):
-        import timm
-
         super().__init__()
-        if not timm.is_model(config.name):
-            near = timm.list_models(f"*{config.name.split('.')[0][:6]}*")[:5]
-            raise ShapeError(
-                f"timm has no model {config.name!r}; near: {', '.join(near) or 'none'} "
-                "(timm.list_models() has all)"
-            )
         on_meta = torch.get_default_device().type == "meta"
-        arguments = {
-            "pretrained": config.pretrained and not on_meta,
-            "in_chans": in_shape[0],
-            "features_only": True,
-        }
-        try:
-            backbone = timm.create_model(
-                config.name, out_indices=(config.stage,), img_size=in_shape[1:], **arguments
-            )
-        except TypeError:  # most convolutional backbones have no fixed image size
-            backbone = timm.create_model(config.name, out_indices=(config.stage,), **arguments)
-        self.backbone: Any = backbone
+        self.backbone: Any = feature_maps(
+            config.name,
+            (config.stage,),
+            channels=in_shape[0],
+            size=in_shape[1:],
+            pretrained=config.pretrained and not on_meta,
+        )
         # Buffers that timm would compute anew are saved too: a model that is built on the
         # meta device has only what its file holds.
         for module in self.backbone.modules():

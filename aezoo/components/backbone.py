@@ -1,0 +1,61 @@
+"""Feature maps of any network of timm (PyTorch Image Models)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from aezoo.errors import ShapeError, WeightsNotCachedError
+
+
+def feature_maps(
+    name: str,
+    layers: tuple[int, ...],
+    *,
+    channels: int,
+    size: tuple[int, ...],
+    pretrained: bool,
+) -> nn.Module:
+    """A network from images (B, channels, *size) to a list of its maps, counted by ``layers``.
+
+    Its ``pretrained_cfg`` says how its input is normalised, ``output_fmt`` "NHWC" that its maps
+    have the channels last.
+
+    Raises:
+        ShapeError: timm has no such network; names near ones.
+        WeightsNotCachedError: pretrained weights cannot be had; says how to get them.
+    """
+    import timm
+
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
+        raise ShapeError(
+            f"timm has no model {name!r}; near: {', '.join(near) or 'none'} "
+            "(timm.list_models() has all)"
+        )
+    arguments: dict[str, Any] = {
+        "pretrained": pretrained,
+        "in_chans": channels,
+        "features_only": True,
+        "out_indices": layers,
+    }
+    try:
+        try:
+            return timm.create_model(name, img_size=size, **arguments)
+        except TypeError:  # most convolutional networks have no fixed image size
+            return timm.create_model(name, **arguments)
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
+            raise
+        raise no_weights(name, error) from error
+
+
+def no_weights(name: str, error: Exception) -> WeightsNotCachedError:
+    """What to raise where timm could not load a network's weights."""
+    return WeightsNotCachedError(
+        f"timm's weights of {name} are neither on this machine nor to be had from the Hub "
+        f"now ({type(error).__name__}). On a machine that reaches the Hub: "
+        f"python -c \"import timm; timm.create_model('{name}', pretrained=True)\"; then "
+        "copy its Hub cache (HF_HOME) here."
+    )
