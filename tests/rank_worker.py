@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from aezoo.components.quantizers import configs
+from aezoo.components.quantizers.lfq import LFQ
 from aezoo.components.quantizers.vq import VQ
 
 OPTIONS = {
@@ -21,6 +22,7 @@ def run(rank: int, world: int, folder: str) -> None:
         torch.distributed.init_process_group(
             "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world
         )
+    entropy(rank, world, folder)
     for name, options in OPTIONS.items():
         torch.manual_seed(0)
         quantizer = VQ(configs.VQ(4, 2, **options), in_shape=(3, 8))
@@ -33,3 +35,19 @@ def run(rank: int, world: int, folder: str) -> None:
     if world > 1:
         torch.distributed.barrier()  # gloo of torch 2.6 waits for ever for a rank that has gone
         torch.distributed.destroy_process_group()
+
+
+def entropy(rank: int, world: int, folder: str) -> None:
+    """Write an lfq's mean penalty and its gradient, both averaged over the ranks as DDP does."""
+    torch.manual_seed(0)
+    quantizer = LFQ(configs.LFQ(4), in_shape=(3, 8)).double()
+    batch = torch.randn(8, 3, 8, generator=torch.Generator().manual_seed(5)).double()
+    penalty = quantizer(batch[rank * 8 // world : (rank + 1) * 8 // world]).penalty.mean()
+    penalty.backward()
+    found = {name: p.grad for name, p in quantizer.named_parameters() if p.grad is not None}
+    found["penalty"] = penalty.detach()
+    for value in found.values():
+        if world > 1:
+            torch.distributed.all_reduce(value)
+        value /= world
+    torch.save(found, f"{folder}/entropy-{world}-{rank}.pt")

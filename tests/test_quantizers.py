@@ -564,6 +564,14 @@ def test_two_ranks_learn_what_one_does(ranks, name):
             torch.testing.assert_close(first[key], alone[key], msg=lambda m, k=key: f"{k}: {m}")
 
 
+def test_the_entropy_of_lfq_is_that_of_all_ranks(ranks):
+    """Penalty and gradient: the batch's entropy is that of the whole batch."""
+    first, second, alone = (ranks("entropy", *at) for at in ((2, 0), (2, 1), (1, 0)))
+    for key, value in alone.items():
+        assert torch.equal(first[key], second[key])
+        torch.testing.assert_close(first[key], value)
+
+
 def test_every_pair_of_options_trains():
     for update, estimator, revive in itertools.product(
         ("ema", "gradient"), ("straight_through", "rotation"), (0.0, 0.03)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
 
@@ -51,6 +51,20 @@ class OneHots(Distribution):
 def one_hot(scores: Tensor, axis: int) -> Tensor:
     """1 at the largest score along an axis, else 0."""
     return torch.zeros_like(scores).scatter(axis, scores.argmax(axis, keepdim=True), 1.0)
+
+
+def gumbel(like: Tensor, generator: Generator | None) -> Tensor:
+    """Gumbel noise of the shape, dtype and device of ``like``: logits + noise draw by argmax."""
+    where = like.device if generator is None else generator.device
+    waits = torch.empty(like.shape, dtype=like.dtype, device=where)
+    waits = waits.exponential_(generator=generator).to(like.device)
+    return -waits.clamp(min=torch.finfo(waits.dtype).tiny).log()
+
+
+def annealed(first: float, last: float | None, step: int, total: int) -> float:
+    """A temperature that falls geometrically over a run; with None it stays. Of the step alone."""
+    last = last or first
+    return first * (last / first) ** min(1.0, step / max(1, total - 1))
 
 
 @register_kl(OneHots, OneHots)

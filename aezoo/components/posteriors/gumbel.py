@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aezoo.components.nd import pointwise, wide
-from aezoo.components.one_hot import OneHots, one_hot
+from aezoo.components.one_hot import OneHots, annealed, gumbel, one_hot
 from aezoo.components.posteriors.configs import Gumbel
 from aezoo.latents import Latent
 
@@ -35,8 +35,7 @@ class GumbelPosterior(nn.Module):
 
     def schedule(self, step: int, total: int) -> None:
         """tau falls geometrically from ``tau`` to ``tau_end`` over the run: of the step alone."""
-        first, last = self.config.tau, self.config.tau_end or self.config.tau
-        self.tau = first * (last / first) ** min(1.0, step / max(1, total - 1))
+        self.tau = annealed(self.config.tau, self.config.tau_end, step, total)
 
     def forward(
         self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
@@ -45,10 +44,7 @@ class GumbelPosterior(nn.Module):
         q = OneHots(logits, 1)
         if not sample:
             return Latent(z=q.mode, q=q)
-        where = logits.device if generator is None else generator.device
-        waits = torch.empty(logits.shape, dtype=logits.dtype, device=where)
-        waits = waits.exponential_(generator=generator).to(logits.device)
-        scores = q.log_pi - waits.clamp(min=torch.finfo(waits.dtype).tiny).log()
+        scores = q.log_pi + gumbel(logits, generator)
         if not self.training:
             return Latent(z=one_hot(scores, 2).flatten(1, 2), q=q)
         z = (scores / self.tau).softmax(2)
