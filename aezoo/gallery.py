@@ -351,6 +351,41 @@ GALLERY = (
         "quantizer rvq",
     ),
     Example(
+        "product quantization",
+        "vqvae(res(16,depth=1,down=2),pq(2,32,8),unres(16,depth=1),input=(1,8,8))",
+        "quantizer pq",
+    ),
+    Example(
+        "l2-normalized codebook",
+        "vqvae(res(16,depth=1,down=2),cosine_vq(32,8),unres(16,depth=1),input=(1,8,8))",
+        "quantizer cosine_vq",
+    ),
+    Example(
+        "SimVQ",
+        "vqvae(res(16,depth=1,down=2),simvq(32,8),unres(16,depth=1),input=(1,8,8))",
+        "quantizer simvq",
+    ),
+    Example(
+        "LFQ",
+        "vqvae(res(16,depth=1,down=2),lfq(6),unres(16,depth=1),input=(1,8,8))",
+        "quantizer lfq",
+    ),
+    Example(
+        "BSQ",
+        "vqvae(res(16,depth=1,down=2),bsq(6),unres(16,depth=1),input=(1,8,8))",
+        "quantizer bsq",
+    ),
+    Example(
+        "residual FSQ",
+        "vqvae(res(16,depth=1,down=2),rfsq(2,3,3,3),unres(16,depth=1),input=(1,8,8))",
+        "quantizer rfsq",
+    ),
+    Example(
+        "SQ-VAE",
+        "vqvae(res(16,depth=1,down=2),sqvae(32,8),unres(16,depth=1),input=(1,8,8))",
+        "quantizer sqvae",
+    ),
+    Example(
         "VQ-VAE-2",
         "vqvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),levels(vq(32,8),vq(32,8)),"
         "unres(16,depth=1),input=(1,8,8))",
