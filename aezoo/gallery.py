@@ -318,6 +318,16 @@ GALLERY = (
         "vae(mlp(64),poincare(5),mlp(64),input=(1,8,8))",
         "posterior poincare",
     ),
+    Example(
+        "semantic hashing",
+        "vae(mlp(64),bernoulli(32),mlp(64),input=(1,8,8))",
+        "posterior bernoulli",
+    ),
+    Example(
+        "binary concrete VAE",
+        "vae(mlp(64),bernoulli(32,estimator=concrete,tau=0.67),mlp(64),input=(1,8,8))",
+        "Maddison, Mnih, Teh, The Concrete Distribution, 2016, arXiv:1611.00712",
+    ),
     # -- codes
     Example(
         "VQ-VAE, moving averages",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from aezoo.checks import at_least
 from aezoo.records import Component
@@ -109,6 +109,22 @@ class Poincare:
         return f"poincare({self.c})"
 
 
+@dataclass(frozen=True, slots=True)
+class Bits:
+    dim: int  # bits a place
+    estimator: Literal["straight_through", "concrete"] = "straight_through"  # of their gradient
+    tau: float = 1.0  # concrete: temperature of the relaxation, in training
+    tau_end: float | None = None  # where it ends, geometrically over the run; none: no change
+    default_prior: ClassVar[str] = "bernoulli"
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim)
+        for name in ("tau", "tau_end"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+
 _VAE = "Kingma, Welling, Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114"
 _FLOWS = "Rezende, Mohamed, Variational Inference with Normalizing Flows, 2015, arXiv:1505.05770"
 
@@ -186,5 +202,14 @@ RECORDS = (
         paper="Mathieu et al., Continuous Hierarchical Representations with Poincare Variational "
         "Auto-Encoders, 2019, arXiv:1901.06033",
         example="poincare(3)",
+    ),
+    Component(
+        "bernoulli",
+        config=Bits,
+        target="aezoo.components.posteriors.bernoulli:BernoulliPosterior",
+        summary="bits, for semantic hashing; straight-through or relaxed in training",
+        paper="Shen et al., NASH: Toward End-to-End Neural Architecture for Generative Semantic "
+        "Hashing, 2018, arXiv:1805.05361",
+        example="bernoulli(4)",
     ),
 )

@@ -153,6 +153,15 @@ class PoincareConfig:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 
 
+@dataclass(frozen=True, slots=True)
+class Bits:
+    p: float = 0.5  # that a bit is 1
+
+    def __post_init__(self):
+        if not 0 < self.p < 1:
+            raise ValueError(f"p must be between 0 and 1, not {self.p}")
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -254,6 +263,15 @@ RECORDS = (
         paper="Mathieu et al., Continuous Hierarchical Representations with Poincare Variational "
         "Auto-Encoders, 2019, arXiv:1901.06033",
         example="vae(mlp(8),poincare(3),mlp(8),prior=poincare(sigma=0.5),input=(1,8,12))",
+    ),
+    Component(
+        "bernoulli",
+        config=Bits,
+        target=f"{_HERE}.bernoulli:BernoulliPrior",
+        summary="independent bits, over the latents of the posterior bernoulli",
+        paper="Shen et al., NASH: Toward End-to-End Neural Architecture for Generative Semantic "
+        "Hashing, 2018, arXiv:1805.05361",
+        example="vae(mlp(8),bernoulli(4),mlp(8),prior=bernoulli(0.3),input=(1,8,12))",
     ),
     Component(
         "transformer",
