@@ -20,20 +20,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from aezoo import records
 from aezoo.bench.published import benchmarks
 from aezoo.errors import MetricError
 
 #: Kinds whose every component of the core must have a line.
-KINDS = (
-    "family",
-    "posterior",
-    "quantizer",
-    "prior",
-    "likelihood",
-    "condition",
-    "corruption",
-    "objective",
-)
+KINDS = tuple(kind for kind in records.KINDS if kind not in ("encoder", "decoder", "critic"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ that vector-quantize-pytorch gives them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import aezoo
@@ -94,6 +95,14 @@ class FSQ:
         if self.noise_dropout and not self.preserve_symmetry:
             raise ValueError("noise_dropout needs preserve_symmetry=true")
 
+    @property
+    def dim(self) -> int:
+        return len(self.levels)
+
+    @property
+    def codes(self) -> int:
+        return math.prod(self.levels)
+
 
 @dataclass(frozen=True, slots=True)
 class RFSQ:
@@ -103,6 +112,14 @@ class RFSQ:
     def __post_init__(self) -> None:
         at_least(1, quantizers=self.quantizers)
         _levels(self.levels, 2)
+
+    @property
+    def dim(self) -> int:
+        return len(self.levels)
+
+    @property
+    def codes(self) -> int:
+        return math.prod(self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,10 @@ class LFQ:
         at_least(0, commitment_loss_weight=self.commitment_loss_weight)
         _bits(self)
 
+    @property
+    def codes(self) -> int:
+        return 2**self.dim
+
 
 @dataclass(frozen=True, slots=True)
 class RLFQ:
@@ -128,6 +149,10 @@ class RLFQ:
     def __post_init__(self) -> None:
         at_least(1, quantizers=self.quantizers)
         _bits(self)
+
+    @property
+    def codes(self) -> int:
+        return 2**self.dim
 
 
 def _bits(config: LFQ | RLFQ) -> None:

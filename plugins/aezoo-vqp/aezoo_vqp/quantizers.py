@@ -23,7 +23,7 @@ from aezoo_vqp import configs
 
 
 class Quantizer(nn.Module):
-    """h (B, F, *L) -> z (B, D, *L), codes (B, *L), or (B, q, *L) where ``several`` are given.
+    """h (B, F, *L) -> z (B, D, *L), codes (B, *L), or (B, q, *L) where a place has ``several``.
 
     In training ``penalty`` is the library's loss. It is a mean over batch, places and channels;
     here the means over places and channels are sums, as in all of aezoo's terms, and what is a
@@ -34,24 +34,26 @@ class Quantizer(nn.Module):
     linear map under ``project``.
     """
 
-    def __init__(
-        self,
-        make: Callable[[], nn.Module],
-        *,
-        in_shape: tuple[int, ...],
-        dim: int,
-        codes: int,
-        several: int | None = None,
-    ):
+    def __init__(self, config: Any, *, in_shape: tuple[int, ...]):
         super().__init__()
         features, *place = in_shape
         self.in_shape = tuple(in_shape)
-        self.out_shape = (dim, *place)
-        self.levels = () if several is None else (several,)
+        self.out_shape = (config.dim, *place)
+        self.levels = self.several(config)
         self.code_shape = (*self.levels, *place)
-        self.num_codes = codes
-        self.project = nn.Linear(features, dim)
-        self.layer = _made(make)
+        self.num_codes = config.codes
+        self.project = nn.Linear(features, config.dim)
+        self.layer = _made(self.make, config)
+
+    @staticmethod
+    def make(config: Any) -> nn.Module:
+        """The library's layer."""
+        raise NotImplementedError
+
+    @staticmethod
+    def several(config: Any) -> tuple[int, ...]:
+        """(q,) where a place has q codes, else ()."""
+        return ()
 
     def forward(
         self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
@@ -100,7 +102,15 @@ class Quantizer(nn.Module):
         return torch.special.entr(p).sum(1).mean().exp()
 
 
-def _made(make: Callable[[], nn.Module]) -> Any:
+class Residual(Quantizer):
+    """q quantizers of a place, each for what the ones before left over."""
+
+    @staticmethod
+    def several(config: Any) -> tuple[int, ...]:
+        return (config.quantizers,)
+
+
+def _made(make: Callable[[Any], nn.Module], config: Any) -> Any:
     """The layer, on torch's default device.
 
     It is made on the CPU first: the library reads numbers while it builds, and the meta device
@@ -108,7 +118,7 @@ def _made(make: Callable[[], nn.Module]) -> Any:
     """
     device = torch.get_default_device()
     with torch.device("cpu"):
-        layer = make()
+        layer = make(config)
     return layer.to(device)
 
 
@@ -136,33 +146,21 @@ def _codebook(config: configs.Codebook) -> dict[str, Any]:
 class VQ(Quantizer):
     """One codebook (K, D). Saved: the codebook, its moving averages, whether k-means was run."""
 
-    def __init__(self, config: configs.VQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.VectorQuantize(
-                dim=config.dim, codebook_size=config.codes, **_codebook(config)
-            )
-
-        super().__init__(make, in_shape=in_shape, dim=config.dim, codes=config.codes)
+    @staticmethod
+    def make(config: configs.VQ) -> nn.Module:
+        return vqp.VectorQuantize(dim=config.dim, codebook_size=config.codes, **_codebook(config))
 
 
-class RVQ(Quantizer):
+class RVQ(Residual):
     """q codebooks (K, D), each for what is left over. Saved as `VQ` saves, for each."""
 
-    def __init__(self, config: configs.RVQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.ResidualVQ(
-                dim=config.dim,
-                num_quantizers=config.quantizers,
-                codebook_size=config.codes,
-                **_codebook(config),
-            )
-
-        super().__init__(
-            make,
-            in_shape=in_shape,
+    @staticmethod
+    def make(config: configs.RVQ) -> nn.Module:
+        return vqp.ResidualVQ(
             dim=config.dim,
-            codes=config.codes,
-            several=config.quantizers,
+            num_quantizers=config.quantizers,
+            codebook_size=config.codes,
+            **_codebook(config),
         )
 
 
@@ -170,23 +168,22 @@ class GRVQ(Quantizer):
     """g groups of D/g channels with q codebooks each; codes (B, g*q, *L), group after group."""
 
     def __init__(self, config: configs.GRVQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.GroupedResidualVQ(
-                dim=config.dim,
-                groups=config.groups,
-                num_quantizers=config.quantizers,
-                codebook_size=config.codes,
-                **_codebook(config),
-            )
-
-        super().__init__(
-            make,
-            in_shape=in_shape,
-            dim=config.dim,
-            codes=config.codes,
-            several=config.groups * config.quantizers,
-        )
+        super().__init__(config, in_shape=in_shape)
         self.groups = config.groups
+
+    @staticmethod
+    def make(config: configs.GRVQ) -> nn.Module:
+        return vqp.GroupedResidualVQ(
+            dim=config.dim,
+            groups=config.groups,
+            num_quantizers=config.quantizers,
+            codebook_size=config.codes,
+            **_codebook(config),
+        )
+
+    @staticmethod
+    def several(config: configs.GRVQ) -> tuple[int, ...]:
+        return (config.groups * config.quantizers,)
 
     def quantize(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         z, indices, loss = self.layer(rows)  # indices (g, B, N, q), loss (g, q)
@@ -197,46 +194,34 @@ class GRVQ(Quantizer):
         return self.layer.get_output_from_indices(indices.chunk(self.groups, -1))
 
 
+def _simvq(config: configs.SimVQ | configs.RSimVQ) -> dict[str, Any]:
+    """The library's arguments that `SimVQ` and `RSimVQ` have in common."""
+    return {
+        "dim": config.dim,
+        "codebook_size": config.codes,
+        "rotation_trick": config.rotation_trick,
+        "commitment_weight": config.commitment_weight,
+        "input_to_quantize_commit_loss_weight": config.input_to_quantize_commit_loss_weight,
+    }
+
+
 class SimVQ(Quantizer):
     """A frozen codebook behind a learned map. Saved: both."""
 
-    def __init__(self, config: configs.SimVQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.SimVQ(
-                dim=config.dim,
-                codebook_size=config.codes,
-                rotation_trick=config.rotation_trick,
-                commitment_weight=config.commitment_weight,
-                input_to_quantize_commit_loss_weight=config.input_to_quantize_commit_loss_weight,
-            )
-
-        super().__init__(make, in_shape=in_shape, dim=config.dim, codes=config.codes)
+    @staticmethod
+    def make(config: configs.SimVQ) -> nn.Module:
+        return vqp.SimVQ(**_simvq(config))
 
     def vectors(self, indices: Tensor) -> Tensor:
         return self.layer.indices_to_codes(indices)
 
 
-class RSimVQ(Quantizer):
+class RSimVQ(Residual):
     """q frozen codebooks with a learned map each, each for what is left over."""
 
-    def __init__(self, config: configs.RSimVQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.ResidualSimVQ(
-                dim=config.dim,
-                num_quantizers=config.quantizers,
-                codebook_size=config.codes,
-                rotation_trick=config.rotation_trick,
-                commitment_weight=config.commitment_weight,
-                input_to_quantize_commit_loss_weight=config.input_to_quantize_commit_loss_weight,
-            )
-
-        super().__init__(
-            make,
-            in_shape=in_shape,
-            dim=config.dim,
-            codes=config.codes,
-            several=config.quantizers,
-        )
+    @staticmethod
+    def make(config: configs.RSimVQ) -> nn.Module:
+        return vqp.ResidualSimVQ(num_quantizers=config.quantizers, **_simvq(config))
 
 
 # -- no codebook to learn
@@ -245,16 +230,12 @@ class RSimVQ(Quantizer):
 class FSQ(Quantizer):
     """Each of D channels rounded to its levels. Nothing is saved but the linear map."""
 
-    def __init__(self, config: configs.FSQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.FSQ(
-                list(config.levels),
-                preserve_symmetry=config.preserve_symmetry,
-                noise_dropout=config.noise_dropout,
-            )
-
-        super().__init__(
-            make, in_shape=in_shape, dim=len(config.levels), codes=math.prod(config.levels)
+    @staticmethod
+    def make(config: configs.FSQ) -> nn.Module:
+        return vqp.FSQ(
+            list(config.levels),
+            preserve_symmetry=config.preserve_symmetry,
+            noise_dropout=config.noise_dropout,
         )
 
     def quantize(self, rows: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -264,20 +245,12 @@ class FSQ(Quantizer):
         return self.layer.indices_to_codes(indices)
 
 
-class RFSQ(Quantizer):
+class RFSQ(Residual):
     """q roundings of D channels, each finer than the one before."""
 
-    def __init__(self, config: configs.RFSQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.ResidualFSQ(levels=list(config.levels), num_quantizers=config.quantizers)
-
-        super().__init__(
-            make,
-            in_shape=in_shape,
-            dim=len(config.levels),
-            codes=math.prod(config.levels),
-            several=config.quantizers,
-        )
+    @staticmethod
+    def make(config: configs.RFSQ) -> nn.Module:
+        return vqp.ResidualFSQ(levels=list(config.levels), num_quantizers=config.quantizers)
 
     def quantize(self, rows: Tensor) -> tuple[Tensor, Tensor, None]:
         return *self.layer(rows), None
@@ -286,17 +259,15 @@ class RFSQ(Quantizer):
 class LFQ(Quantizer):
     """The signs of D channels: K = 2^D. The entropies are nats a place, summed over places."""
 
-    def __init__(self, config: configs.LFQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.LFQ(
-                dim=config.dim,
-                entropy_loss_weight=config.entropy_loss_weight,
-                diversity_gamma=config.diversity_gamma,
-                commitment_loss_weight=config.commitment_loss_weight,
-                spherical=config.spherical,
-            )
-
-        super().__init__(make, in_shape=in_shape, dim=config.dim, codes=2**config.dim)
+    @staticmethod
+    def make(config: configs.LFQ) -> nn.Module:
+        return vqp.LFQ(
+            dim=config.dim,
+            entropy_loss_weight=config.entropy_loss_weight,
+            diversity_gamma=config.diversity_gamma,
+            commitment_loss_weight=config.commitment_loss_weight,
+            spherical=config.spherical,
+        )
 
     def quantize(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (z, indices, _), parts = self.layer(rows, return_loss_breakdown=True)
@@ -309,25 +280,17 @@ class LFQ(Quantizer):
         return self.layer.indices_to_codes(indices)
 
 
-class RLFQ(Quantizer):
+class RLFQ(Residual):
     """q times the signs of D channels, of half the size each time; entropies as in `LFQ`."""
 
-    def __init__(self, config: configs.RLFQ, *, in_shape: tuple[int, ...]):
-        def make() -> nn.Module:
-            return vqp.ResidualLFQ(
-                dim=config.dim,
-                num_quantizers=config.quantizers,
-                codebook_size=2**config.dim,
-                entropy_loss_weight=config.entropy_loss_weight,
-                diversity_gamma=config.diversity_gamma,
-            )
-
-        super().__init__(
-            make,
-            in_shape=in_shape,
+    @staticmethod
+    def make(config: configs.RLFQ) -> nn.Module:
+        return vqp.ResidualLFQ(
             dim=config.dim,
-            codes=2**config.dim,
-            several=config.quantizers,
+            num_quantizers=config.quantizers,
+            codebook_size=config.codes,
+            entropy_loss_weight=config.entropy_loss_weight,
+            diversity_gamma=config.diversity_gamma,
         )
 
     def quantize(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
