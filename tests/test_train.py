@@ -35,6 +35,12 @@ from aezoo.train.report import CsvLog
 ROOT = Path(__file__).resolve().parent.parent
 
 VAE = "vae(mlp(16),gaussian(4),mlp(16),input=(1,8,8))"
+VAEGAN = VAE.replace(",input", ",objective=vaegan(critic=patch(4,layers=1)),input")
+VQGAN = (
+    "vqvae(res(8,depth=1,down=2),vq(8,4,revive=0.0),unres(8,depth=1),objective=vqgan("
+    "critic=patch(4,layers=1),start=2,network=resnet10t,layers=(0,1),pretrained=false),"
+    "input=(1,8,8))"
+)
 VQ = (
     "vqvae(res(8,depth=1),vq(8,4,revive=REVIVE),unres(8,depth=1),"
     "prior=pixelcnn(8,layers=2),input=(1,8,8))"
@@ -450,7 +456,7 @@ def test_sigterm_leaves_a_checkpoint(tmp_path: Path) -> None:
     assert facts["step"] >= at
 
 
-@pytest.mark.parametrize("spec", [VAE, VQ.replace("REVIVE", "0.0")])
+@pytest.mark.parametrize("spec", [VAE, VQ.replace("REVIVE", "0.0"), VAEGAN, VQGAN])
 def test_two_processes_give_what_one_gives(tmp_path: Path, spec: str) -> None:
     path = str(script(tmp_path))
     one, two = tmp_path / "one", tmp_path / "two"
@@ -491,7 +497,7 @@ class NoReads(TorchDispatchMode):
 
 @pytest.mark.parametrize(
     "spec",
-    [VAE, VQ.replace("REVIVE", "0.5"), "ae(mlp(16),point(4),mlp(16),input=(1,8,8))"],
+    [VAE, VQ.replace("REVIVE", "0.5"), "ae(mlp(16),point(4),mlp(16),input=(1,8,8))", VAEGAN, VQGAN],
 )
 def test_a_step_reads_nothing_from_the_device(tmp_path: Path, spec: str) -> None:
     from aezoo.build import build
@@ -504,9 +510,11 @@ def test_a_step_reads_nothing_from_the_device(tmp_path: Path, spec: str) -> None
     )
     run = loop._Run(task, stage, tmp_path, "model", 0, "x", ranks)
     module = loop._LossModule(task, stage, ranks.device)
-    run._step(module)  # the codebook starts; the optimizer makes its state
+    critic = loop._CriticModule(task, stage, ranks.device) if task.critic else None
+    for run.step in range(3):  # the codebook starts; the optimizer makes its state; the GAN starts
+        run._step(module, critic)
     with NoReads():
-        norm, losses = run._step(module)
+        norm, losses = run._step(module, critic)
         run.window.add(norm, losses)
 
 
