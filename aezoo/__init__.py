@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         slot,
     )
     from aezoo.spec import Spec, SpecError, parse
+    from aezoo.train.expost import fit_prior
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ _HOMES = {
     "Spec": "aezoo.spec",
     "SpecError": "aezoo.spec",
     "create": "aezoo.factory",
+    "fit_prior": "aezoo.train.expost",
     "hookimpl": "aezoo.hookspecs",
     "info": "aezoo.listing",
     "list_components": "aezoo.listing",
@@ -73,6 +75,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "create",
+    "fit_prior",
     "hookimpl",
     "info",
     "list_components",

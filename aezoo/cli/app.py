@@ -19,6 +19,7 @@ from aezoo.cli import (
     card,
     check,
     convert,
+    fit_prior,
     look,
     make,
     new_plugin,
@@ -74,7 +75,12 @@ def _start(
     pass
 
 
-for group in (quickstart, look, spec, use, convert, bench, make, card, publish, check, new_plugin):
+GROUPS = (
+    quickstart, look, spec, use, convert, bench,
+    make, fit_prior, card, publish, check, new_plugin,
+)  # fmt: skip
+
+for group in GROUPS:
     group.add_to(app)
 
 

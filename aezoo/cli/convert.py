@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from aezoo.cli import console, options
 from aezoo.cli.use import PANEL
 from aezoo.errors import CapabilityError, DataError
+from aezoo.hub.origin import trained_on
 
 MODEL = "audio/vqvae-fsdd"
 
@@ -78,7 +78,7 @@ def _known(source: str, data: str | None, model: Any) -> tuple[list[str], int]:
         raise CapabilityError(
             f"{model.spec} is not conditioned on speakers, as cond=label(6) does it"
         )
-    name = data or _trained_on(source)
+    name = data or trained_on(source)
     if not name:
         raise DataError(
             f"{source} does not say what it was trained on, and so not its rate; name the data "
@@ -90,18 +90,6 @@ def _known(source: str, data: str | None, model: Any) -> tuple[list[str], int]:
     count = model.cond.classes
     fits = len(dataset.classes) == count
     return list(dataset.classes) if fits else [str(i) for i in range(count)], dataset.rate
-
-
-def _trained_on(source: str) -> str:
-    from aezoo import registry
-    from aezoo.train.run import TRAINING
-
-    if source.startswith(("hf://", "hf-hub:")):
-        return ""
-    file = Path(source.removeprefix("local:")).expanduser() / TRAINING
-    if file.is_file():
-        return json.loads(file.read_text(encoding="utf-8")).get("data", "")
-    return "" if file.parent.is_dir() else registry.model(source).data
 
 
 def _label(text: str, names: list[str], option: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,7 +139,7 @@ def with_stages(recipe: Recipe, size: str, changes: dict[str, str]) -> Recipe:
             raise typer.BadParameter(
                 f"a stage has no {key!r}{suggest(key, names) or '; it has ' + ', '.join(names)}"
             )
-        new = {key: _number(path, text)}
+        new = {key: options.number(text)}
         if key in ("steps", "epochs"):  # one of them is given, not both
             new = {"steps": None, "epochs": None, **new}
         try:
@@ -149,15 +148,6 @@ def with_stages(recipe: Recipe, size: str, changes: dict[str, str]) -> Recipe:
             raise typer.BadParameter(f"{path}={text}: {error}") from error
     sizes = {**recipe.sizes, size: dataclasses.replace(chosen, **stages)}
     return dataclasses.replace(recipe, sizes=sizes)
-
-
-def _number(path: str, text: str) -> Any:
-    """The value as TOML reads it, so that it is what the recipe's file would hold."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _changed(spec: str, changes: dict[str, Any], data: str) -> str:

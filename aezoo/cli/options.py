@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,15 @@ def changes(settings: list[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"expected KEY=VALUE, such as quantizer.codes=1024: {setting}")
         found[key.strip()] = value.strip()
     return found
+
+
+def number(text: str) -> Any:
+    """The value as TOML reads it, so that it is what a recipe's file would hold; else the text."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
 
 
 def shape(text: str | None) -> tuple[int, ...] | None:

@@ -11,6 +11,10 @@
     [cpu.prior]          # the second stage, for models whose prior is fitted afterwards
     epochs = 20
 
+A recipe of a prior alone, fitted on a finished model, says which: ``weights``, a name of the zoo,
+``hf://org/name@revision`` or ``local:FOLDER`` (from the recipe's own folder), and the ``sha256`` of
+its model.safetensors. It has a table [cpu.prior] and no other key in [cpu] but ``spec``.
+
 Needs no torch.
 """
 
@@ -20,6 +24,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import tomllib
 import types
 import typing
@@ -104,7 +109,7 @@ class Stage:
 class Size:
     """One size of a recipe: the stages, and the spec where it is not the recipe's own."""
 
-    model: Stage
+    model: Stage | None  # None: the weights are given
     prior: Stage | None = None
     spec: str | None = None
 
@@ -122,6 +127,8 @@ class Recipe:
     license: str = "apache-2.0"  # of the weights
     seed: int = 0
     priority: int = 100  # the queue trains lower numbers first
+    weights: str = ""  # of the model whose prior alone is fitted: what `aezoo.create` loads
+    sha256: str = ""  # of its model.safetensors
 
     def size(self, name: str) -> Size:
         if name not in self.sizes:
@@ -139,10 +146,11 @@ class Recipe:
         Changing the second stage keeps the first stage's checkpoint valid.
         """
         chosen = self.size(size)
-        stages = {"model": chosen.model}
+        stages = {} if chosen.model is None else {"model": chosen.model}
         if stage == "prior" and chosen.prior is not None:
             stages["prior"] = chosen.prior
-        facts = {
+        facts: dict[str, Any] = {"weights": self.sha256} if self.sha256 else {}
+        facts |= {
             "spec": str(parse(self.spec_of(size))),
             "data": self.data,
             "seed": self.seed,
@@ -164,7 +172,8 @@ def load_recipe(file: str | Path) -> Recipe:
         raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML: {error}") from error
-    sizes = {name: _size(table.pop(name), name, path) for name in SIZES if name in table}
+    given = "weights" in table
+    sizes = {name: _size(table.pop(name), name, path, given) for name in SIZES if name in table}
     if not sizes:
         raise RecipeError(f"{path}: a recipe has a table [cpu] or [gpu]; this has neither")
     if "name" in table:
@@ -181,7 +190,29 @@ def load_recipe(file: str | Path) -> Recipe:
     for key in ("spec", "data"):
         if key not in table:
             raise RecipeError(f"{path}: the key {key!r} is missing")
+    if given != ("sha256" in table):
+        raise RecipeError(f"{path}: weights and sha256 are given together, or neither is")
+    if given and table["weights"].startswith("local:"):
+        folder = path.parent / table["weights"].removeprefix("local:")
+        table["weights"] = f"local:{os.path.normpath(folder)}"
     return Recipe(name=path.resolve().parent.name, sizes=sizes, **table)
+
+
+def dumps(recipe: Recipe) -> str:
+    """The recipe as TOML, without what has its default; `load_recipe` reads it."""
+    lines = [
+        f"{f.name} = {json.dumps(value, ensure_ascii=False)}"
+        for f in dataclasses.fields(recipe)
+        if f.name not in ("name", "sizes") and (value := getattr(recipe, f.name)) != f.default
+    ]
+    for name, size in recipe.sizes.items():
+        for where, stage in ((name, size.model), (f"{name}.prior", size.prior)):
+            own = {} if stage is None else _changed(stage)
+            if where == name and size.spec is not None:
+                own["spec"] = size.spec
+            if own:
+                lines += ["", f"[{where}]", *(f"{k} = {json.dumps(v)}" for k, v in own.items())]
+    return "\n".join(lines) + "\n"
 
 
 def default_recipe(spec: str, data: str, *, name: str | None = None, seed: int = 0) -> Recipe:
@@ -221,7 +252,13 @@ def default_recipe(spec: str, data: str, *, name: str | None = None, seed: int =
 # -- reading
 
 
-def _size(table: Any, name: str, path: Path) -> Size:
+def _changed(stage: Stage) -> dict[str, Any]:
+    """The fields that do not have their default; "none" in the place of None."""
+    values = {f.name: (getattr(stage, f.name), f.default) for f in dataclasses.fields(stage)}
+    return {k: "none" if v is None else v for k, (v, default) in values.items() if v != default}
+
+
+def _size(table: Any, name: str, path: Path, given: bool) -> Size:
     if not isinstance(table, dict):
         raise RecipeError(f"{path}: [{name}] is a table, not {table!r}")
     table = dict(table)
@@ -229,7 +266,12 @@ def _size(table: Any, name: str, path: Path) -> Size:
     spec = table.pop("spec", None)
     if spec is not None and not isinstance(spec, str):
         raise RecipeError(f"{path}: {name}.spec is a spec string, not {spec!r}")
-    model = _stage(table, name, path, extra=("prior", "spec"))
+    if given and (table or prior is None):
+        raise RecipeError(
+            f"{path}: a recipe with weights trains the prior alone, so its [{name}] has the table "
+            f"[{name}.prior]{f', and no {next(iter(table))!r}' if table else ''}"
+        )
+    model = None if given else _stage(table, name, path, extra=("prior", "spec"))
     if prior is None:
         return Size(model, spec=spec)
     if not isinstance(prior, dict):

@@ -19,15 +19,16 @@ from aezoo.data.labels import check_labels
 from aezoo.data.sets import load
 from aezoo.data.shape import shape_of
 from aezoo.errors import TrainingError
+from aezoo.hub.origin import TRAINING
 from aezoo.records import Dataset
+from aezoo.train import expost
 from aezoo.train.checkpoint import write_atomic
 from aezoo.train.loop import Fitted, fit
 from aezoo.train.ranks import Ranks
-from aezoo.train.recipe import Recipe, Stage
+from aezoo.train.recipe import Recipe, Stage, dumps
 from aezoo.train.stages import ModelTask, PriorTask, fits_prior
 
 FINAL = "final"  # the folder of the finished model, inside the run's
-TRAINING = "training.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def train(
     resume: bool = True,
     threads: int | None = None,
     quiet: bool = False,
+    final: str | Path | None = None,
+    start: Any = None,
 ) -> Trained:
     """Train a recipe's model, or go on with it.
 
@@ -63,6 +66,8 @@ def train(
         budget: seconds after which to stop with a checkpoint; None: until it is finished.
         resume: go on from the checkpoint in ``run_dir`` where there is one.
         threads: of the CPU; None leaves torch's choice.
+        final: the finished model's folder where it is not ``run_dir / "final"``.
+        start: the model whose weights the recipe names, where it is at hand.
 
     Raises:
         RecipeError, TrainingError, DataError, SpecError.
@@ -79,7 +84,9 @@ def train(
     chosen = recipe.size(size)
     torch.manual_seed(recipe.seed)
     model = build(recipe.spec_of(size)).to(ranks.device)
-    second = fits_prior(model)
+    if chosen.model is None:
+        expost.begin(model, _named(recipe) if start is None else start, recipe)
+    second = chosen.model is None or fits_prior(model)
     if second and chosen.prior is None:
         raise TrainingError(
             f"{recipe.name}: the prior of {model.spec} is fitted in a second stage, but the "
@@ -93,6 +100,9 @@ def train(
     size_of_pictures = model.input_shape if shape_of(recipe.data) is None else None
     data = load(recipe.data, "fit", size=size_of_pictures)
     validation = load(recipe.data, "validation", size=size_of_pictures)
+    check_labels(model, data.dataset)
+    if chosen.model is None:
+        expost.check_data(model, data.dataset)
     model.input_range = _range(model, data.dataset)
     fitted: dict[str, Fitted] = {}
     stages = {"model": (ModelTask, chosen.model), "prior": (PriorTask, chosen.prior)}
@@ -124,7 +134,8 @@ def train(
     model.eval().requires_grad_(True)
     facts = _training(recipe, size, ranks, fitted, len(data), finished)
     if ranks.main:
-        _write(model, recipe, facts, Path(run_dir), finished)
+        whole = Path(run_dir) / FINAL if final is None else Path(final)
+        _write(model, recipe, facts, Path(run_dir), whole if finished else None)
     ranks.wait()
     return Trained(model, finished, Path(run_dir), facts)
 
@@ -151,14 +162,29 @@ def _make_deterministic() -> None:
     memory.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _write(model: Any, recipe: Recipe, facts: dict, run_dir: Path, finished: bool) -> None:
+def _named(recipe: Recipe) -> Any:
+    """The model whose weights the recipe names."""
+    from aezoo.factory import load as load_model
+
+    if not recipe.weights:
+        raise TrainingError(
+            f"{recipe.name}: the recipe has the sha256 of the weights that the prior is fitted "
+            'for, and does not say where they are; give it weights = "..."'
+        )
+    return load_model(recipe.weights)
+
+
+def _write(model: Any, recipe: Recipe, facts: dict, run_dir: Path, final: Path | None) -> None:
+    """What is known of the run; and the model, where it is finished."""
     text = (json.dumps(facts, indent=2) + "\n").encode()
     write_atomic(run_dir / TRAINING, text)
-    if finished:
+    if final is not None:
         from aezoo.hub.save import save_pretrained
 
-        save_pretrained(model, run_dir / FINAL, license=recipe.license)
-        write_atomic(run_dir / FINAL / TRAINING, text)
+        save_pretrained(model, final, license=recipe.license)
+        write_atomic(final / TRAINING, text)
+        if recipe.sha256:
+            write_atomic(final / "recipe.toml", dumps(recipe).encode())
 
 
 def _training(
@@ -167,10 +193,13 @@ def _training(
     """How the model came about: what a card says and a second run would need."""
     import aezoo
 
-    stages = {"model": recipe.size(size).model, "prior": recipe.size(size).prior}
+    both = {"model": recipe.size(size).model, "prior": recipe.size(size).prior}
+    stages = {name: stage for name, stage in both.items() if stage is not None}
+    given = {"weights": {"source": recipe.weights or None, "sha256": recipe.sha256}}
     return {
         "name": recipe.name,
         "spec": recipe.spec_of(size),
+        **(given if recipe.sha256 else {}),
         "data": recipe.data,
         "split": "fit",
         "seed": recipe.seed,

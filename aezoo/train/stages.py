@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from aezoo.components.quantizers.nearest import perplexity, usage
 from aezoo.data.sets import ImageSet, Resident, order
-from aezoo.latents import Losses, Output, levels, mean_of
+from aezoo.errors import TrainingError
+from aezoo.latents import Latent, Losses, Output, levels, mean_of, normals
 from aezoo.train.loop import Critic
 from aezoo.train.ranks import Ranks
 from aezoo.train.recipe import Stage
@@ -115,7 +116,9 @@ class ModelTask:
 class PriorTask:
     """Stage two: -log p(codes) of a frozen model's codes, encoded once and kept on the device.
 
-    A model without a quantizer has its latents in the place of codes.
+    A model without a quantizer has its latents in the place of codes. Where these are random the
+    prior is fitted to the aggregated posterior, the mean of q(z|x) over the data: what q is is
+    kept, and each step draws z anew.
     """
 
     critic = None
@@ -131,6 +134,7 @@ class PriorTask:
         self.module = nn.ModuleDict({k: part for k, part in parts.items() if part is not None})
         self.module.requires_grad_(True)
         self._several = len(model.codebooks) > 1
+        self._kept = "latents"  # or codes; what they are drawn from: "normals", "features"
         self._encodings = self._encoded(fit, flipped=False)
         self._mirrored = self._encoded(fit, flipped=True) if stage.flip else None
         self._validation = self._encoded(validation, flipped=False)
@@ -139,7 +143,7 @@ class PriorTask:
             # Everywhere alike; a checkpoint's weights come over it.
             torch.manual_seed(seed)
             every = torch.arange(self.samples, device=ranks.device)
-            model.prior.start(*_at(self._encodings[:-1], every))
+            model.prior.start(*self._drawn(_at(self._encodings[:-1], every)))
         self.module.train()
 
     def schedule(self, step: int, total: int) -> None:
@@ -158,6 +162,7 @@ class PriorTask:
                 torch.where(coin.view(-1, *[1] * (a.ndim - 1)), b, a)
                 for a, b in zip(batch, _at(self._mirrored, rows), strict=True)
             )
+        batch = (*self._drawn(batch[:-1]), batch[-1])  # the whole batch's: one generator
         return tuple(self._ranks.slice(part) for part in batch)
 
     def losses(self, *inputs: Tensor) -> Losses:
@@ -168,12 +173,14 @@ class PriorTask:
     def validate(self) -> dict[str, float]:
         """The loss in nats per sample, and per code (or latent dimension)."""
         held_out = self._validation
-        sums = _Sums()
+        sums, dims = _Sums(), 1
         for rows in _chunks(len(held_out[0]), held_out[0].device):
-            *latents, told = _at(held_out, rows)
-            sums.add(len(rows), {"loss": self._nats(tuple(latents), told).sum()})
+            *kept, told = _at(held_out, rows)
+            latents = self._drawn(tuple(kept))
+            dims = _dims(latents)
+            sums.add(len(rows), {"loss": self._nats(latents, told).sum()})
         loss = sums.means()["loss"]
-        return {"loss": loss, "nats_per_dim": loss / _dims(held_out[:-1])}
+        return {"loss": loss, "nats_per_dim": loss / dims}
 
     def _nats(self, latents: tuple[Tensor, ...], told: Tensor) -> Tensor:
         given = latents if self._several else latents[0]
@@ -182,11 +189,36 @@ class PriorTask:
         return -self._model.prior.log_prob(given, embedded)
 
     @torch.no_grad()
-    def _encoded(self, images: ImageSet, *, flipped: bool) -> tuple[Tensor, ...]:
-        """The latents, or the codes of each level in as few bytes as hold them; the conditions.
+    def _drawn(self, kept: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Latents, or codes of each level, of what is kept of some rows."""
+        if self._kept == "normals":
+            mean, scale = kept
+            return (mean + scale * torch.randn_like(mean),)
+        if self._kept == "features":
+            return (self._model.bottleneck(kept[0], sample=True).z.float(),)
+        return kept
 
-        The last part are the labels where the model takes no condition.
-        """
+    def _keep(self, h: Any, latent: Latent) -> tuple[Tensor, ...]:
+        """What the latents of some rows, or draws of them, are made of."""
+        if latent.codes is not None:
+            books = zip(levels(latent.codes), self._model.codebooks, strict=True)
+            return tuple(c.to(torch.int16 if k <= 2**15 else torch.int32) for c, (k, _) in books)
+        if latent.q is None:
+            return (latent.z.float(),)
+        if (q := normals(latent.q)) is not None:
+            self._kept = "normals"
+            return q.loc.float(), q.scale.float()
+        if not isinstance(h, Tensor):
+            raise TrainingError(
+                f"{self._model.spec} has random latents of several levels; a prior is fitted "
+                "afterwards on those of one level, or on codes"
+            )
+        self._kept = "features"
+        return (h,)
+
+    @torch.no_grad()
+    def _encoded(self, images: ImageSet, *, flipped: bool) -> tuple[Tensor, ...]:
+        """What latents are made of; and last the conditions, or labels where there are none."""
         model, device = self._model, self._ranks.device
         resident = Resident(images, device, binary="fixed")
         parts: list[tuple[Tensor, ...]] = []
@@ -196,12 +228,9 @@ class PriorTask:
                 x = x.flip(-1)
             x = _formatted(x, self._stage)
             cond = model.condition(x, y)
-            latent = model.encode(x, cond)
-            found = [
-                codes.to(torch.int16 if k <= 2**15 else torch.int32)
-                for codes, (k, _) in zip(levels(latent.codes), model.codebooks, strict=False)
-            ]
-            parts.append((*(found or (latent.z.float(),)), y if cond is None else cond))
+            h = model.features(x, cond)
+            kept = self._keep(h, model.bottleneck(h))
+            parts.append((*kept, y if cond is None else cond))
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
 
