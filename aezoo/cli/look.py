@@ -60,7 +60,9 @@ def list_(
         if json:
             return console.as_json([_model_row(m) for m in models])
         header, right = ("NAME", "DATA", "MIB", "SUMMARY"), (2,)
-        rows = [(m.name, m.data, console.megabytes(m.bytes), m.summary) for m in models]
+        # Of a model that the Hub alone has, the files may not be known.
+        sizes = [console.megabytes(m.bytes) if m.bytes else "" for m in models]
+        rows = [(m.name, m.data, size, m.summary) for m, size in zip(models, sizes, strict=True)]
     if rows:
         console.table(header, rows, right)
     else:
