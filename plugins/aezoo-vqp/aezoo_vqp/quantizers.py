@@ -43,7 +43,7 @@ class Quantizer(nn.Module):
         self.code_shape = (*self.levels, *place)
         self.num_codes = config.codes
         self.project = nn.Linear(features, config.dim)
-        self.layer = _made(self.make, config)
+        self.layer: Any = _made(self.make, config)
 
     @staticmethod
     def make(config: Any) -> nn.Module:
@@ -90,7 +90,7 @@ class Quantizer(nn.Module):
 
     def vectors(self, indices: Tensor) -> Tensor:
         """indices (B, N) or (B, N, q) -> vectors (B, N, D)."""
-        return self.layer.get_output_from_indices(indices)  # pyright: ignore[reportCallIssue]
+        return self.layer.get_output_from_indices(indices)
 
     @torch.no_grad()
     def _perplexity(self, indices: Tensor) -> Tensor:
