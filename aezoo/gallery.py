@@ -19,6 +19,7 @@ class Example:
     spec: str
     paper: str  # "kind name" of the component whose record cites it, or the citation itself
     weight_decay: float = 0.0  # where the variant is one of how it is trained
+    data: str = "digits"  # or another set, where the variant needs what digits do not have
 
 
 def citation(example: Example) -> str:
@@ -262,6 +263,28 @@ GALLERY = (
         "conditional VAE, learned embedding",
         "vae(mlp(64),gaussian(8),mlp(64),cond=label(10,dim=4),input=(1,8,8))",
         _SOHN,
+    ),
+    Example(
+        "conditional VAE, factors",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=bernoulli,cond=continuous(4),"
+        "input=(1,64,64))",
+        "condition continuous",
+        data="sprites-pose",
+    ),
+    Example(
+        "conditional VAE, inpainting",
+        "vae(mlp(64),gaussian(8),mlp(64),cond=half(left),input=(1,8,8))",
+        "condition half",
+    ),
+    Example(
+        "structured output prediction from a quadrant",
+        "vae(mlp(64),gaussian(8),mlp(64),cond=quadrants,input=(1,8,8))",
+        "condition quadrants",
+    ),
+    Example(
+        "conditional VAE, super-resolution",
+        "vae(res(16,depth=1,down=2),gaussian(2),unres(16,depth=1),cond=lowres(2),input=(1,8,8))",
+        "condition lowres",
     ),
     Example(
         "planar flow posterior",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aezoo import registry
 from aezoo.bench.peers import Comparison, comparison
-from aezoo.gallery import GALLERY, citation
+from aezoo.gallery import GALLERY, Example, citation
 from aezoo.records import KINDS
 
 PAGE = Path(__file__).parent / "GALLERY.md"
@@ -23,7 +23,8 @@ INTRODUCTION = """\
 <!-- written by `python model_cards/gallery.py` -->
 
 Variants of the field, each as a spec for the 8x8 digits that come with scikit-learn: \
-`aezoo.create(spec)` builds it, `aezoo train spec --data digits` trains it. The tests train every \
+`aezoo.create(spec)` builds it, `aezoo train spec --data digits` trains it, but for those that \
+name another data set. The tests train every \
 one for 200 steps and ask that it improves and that its weights come back bit for bit."""
 COMPONENTS = """\
 # The components
@@ -47,7 +48,7 @@ SOURCES = {
 
 def page() -> str:
     """The whole page, Markdown."""
-    specs = [(e.name, _spec(e.spec, e.weight_decay), linked(citation(e))) for e in GALLERY]
+    specs = [(e.name, _spec(e), linked(citation(e))) for e in GALLERY]
     parts = [INTRODUCTION, _table(("variant", "spec", "paper"), specs)]
     parts.append(COMPONENTS)
     for kind in KINDS:
@@ -83,8 +84,11 @@ def _theirs(cell: str) -> str:
     return f"`{short}`" if cell else ""
 
 
-def _spec(spec: str, weight_decay: float) -> str:
-    return f"`{spec}`" + (f", trained with `weight_decay={weight_decay}`" if weight_decay else "")
+def _spec(example: Example) -> str:
+    decay = example.weight_decay
+    how = f", trained with `weight_decay={decay}`" if decay else ""
+    where = f", on `{example.data}`" if example.data != "digits" else ""
+    return f"`{example.spec}`{how}{where}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

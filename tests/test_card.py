@@ -107,6 +107,16 @@ def test_a_plugins_model_is_called_by_its_namespace(root: Path) -> None:
             "video-to-video",
             "reconstruct(x, cond)  # x: (B, 1, 2, 3, 3), cond: (B,)",
         ),
+        (
+            "ae(mlp(4),point(2),mlp(4),cond=continuous(5),input=(1,2,3))",
+            "image-to-image",
+            "reconstruct(x, cond)  # x: (B, 1, 2, 3), cond: (B, 5)",
+        ),
+        (
+            "ae(mlp(4),point(2),mlp(4),cond=lowres(2),input=(1,2,3))",
+            "image-to-image",
+            "reconstruct(x)  # x: (B, 1, 2, 3)",
+        ),
     ],
 )
 def test_a_card_says_what_the_model_takes(spec: str, task: str, call: str) -> None:

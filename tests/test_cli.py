@@ -41,6 +41,8 @@ def models(tmp_path_factory) -> Path:
         "photos": SPEC,
         "digits": DIGITS,
         "labelled": "vae(mlp(32),gaussian(4),mlp(32),cond=label(10),input=(1,8,8))",
+        "posed": "vae(mlp(8),gaussian(4),mlp(8),cond=continuous(2),input=(1,8,8))",
+        "halved": "vae(mlp(8),gaussian(4),mlp(8),cond=half(left),input=(1,8,8))",
         "sound": "vae(mlp(32),gaussian(4),mlp(32),input=(1,64))",
         "film": "vae(res(8,depth=1),gaussian(2),unres(8,depth=1),input=(1,4,8,8))",
         "fixed-film": "vae(mlp(8),gaussian(2),mlp(8),input=(1,4,8,8))",
@@ -452,6 +454,17 @@ def test_reconstruct_needs_the_label_of_a_conditional_model(models, photograph, 
     one = ["reconstruct", models / "labelled", photograph, "--out", tmp_path / "x.png"]
     assert "--cond 3" in run(*one, code=2).stderr
     run(*one, "--cond", 3)
+
+
+def test_sample_takes_numbers_and_pictures(models, photograph, tmp_path):
+    sample = ["sample", models / "posed", "-n", 3, "--out", tmp_path / "x.png"]
+    run(*sample, "--cond", "0.5,0.25")
+    run(*sample)
+    assert "expected 2 numbers" in run(*sample, "--cond", "0.5", code=2).stderr
+    half = ["sample", models / "halved", "-n", 3, "--out", tmp_path / "x.png"]
+    run(*half, "--cond", photograph)
+    assert "needs cond" in " ".join(run(*half, code=2).stderr.split())
+    run("reconstruct", models / "halved", photograph, "--out", tmp_path / "y.png")
 
 
 def test_nothing_half_written_stays(models, tmp_path, monkeypatch):

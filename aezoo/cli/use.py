@@ -40,7 +40,9 @@ def reconstruct(
     max_side: Annotated[
         int | None, typer.Option(min=1, help="Scale larger pictures down to this many pixels.")
     ] = None,
-    cond: Annotated[str | None, typer.Option(help="The condition, a label: 3.")] = None,
+    cond: Annotated[
+        str | None, typer.Option(help="The condition: a label, 3, or numbers, 0.5,0.2.")
+    ] = None,
     device: options.Device = "auto",
 ) -> None:
     """Send pictures through a model and back; the original stands left of what came out.
@@ -57,8 +59,8 @@ def reconstruct(
 
     model = options.load_model(source, on)
     targets = _targets(images, out, _suffix(model))
-    labels = _labels(model, cond, 1, on)
-    if labels is None and model.cond is not None:
+    told = _condition(model, cond, 1, on)
+    if told is None and model.cond is not None and not hasattr(model.cond, "of"):
         raise CapabilityError(f"{source} needs the label of the picture: --cond 3")
     from aezoo.train.checkpoint import write_atomic
 
@@ -66,7 +68,7 @@ def reconstruct(
         original = _picture(path, model, max_side)
         x = pictures.tensor(original).to(on)
         with torch.inference_mode():
-            y = model.reconstruct(x, labels if model.cond is not None else None).clamp(0, 1)
+            y = model.reconstruct(x, told if model.cond is not None else None).clamp(0, 1)
         mse = float((y - x).double().square().mean())
         result = pictures.pixels(y)[0]
         if not plain:
@@ -86,7 +88,11 @@ def sample(
     seed: options.Seed = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="Below 1: likelier samples.")] = 1.0,
     cond: Annotated[
-        str | None, typer.Option(help="Labels, 3 or 0,1,2: repeated in turn; else at random.")
+        str | None,
+        typer.Option(
+            help="Labels, 3 or 0,1,2, repeated in turn; else at random. Or the numbers, or the "
+            "picture file, that the model is conditioned on."
+        ),
     ] = None,
     columns: Annotated[int | None, typer.Option(min=1, help="Of the grid.")] = None,
     device: options.Device = "auto",
@@ -104,7 +110,7 @@ def sample(
     generator = torch.Generator(on).manual_seed(seed)
     with torch.inference_mode():
         x = model.sample(
-            n, _labels(model, cond, n, on), generator=generator, temperature=temperature
+            n, _condition(model, cond, n, on), generator=generator, temperature=temperature
         )
     image = pictures.grid(pictures.enlarge_to(pictures.pixels(x), CELL), columns)
     write_atomic(out, pictures.encoded(image)[0])
@@ -182,15 +188,43 @@ def _clip(path: Path, model: Any, max_side: int | None) -> np.ndarray:
     return clip
 
 
-def _labels(model: Any, text: str | None, n: int, on: Any) -> Any:
-    """``0,1,2`` as ``n`` labels int64 on the device, repeated in turn; None stays None."""
-    import torch
+def _condition(model: Any, text: str | None, n: int, on: Any) -> Any:
+    """What ``--cond`` says, as ``n`` conditions on the device; None stays None.
 
+    It is labels, ``0,1,2``, that are repeated in turn; the k numbers of a sample; or a picture
+    file, from which the model takes what it is conditioned on.
+    """
     if text is None:
         return None
     if not model.capabilities.conditional:
         raise CapabilityError(f"{model.spec} takes no condition; leave --cond away")
     module = model.cond if model.cond is not None else model.prior_cond
+    shape = getattr(module, "label_shape", ())
+    if shape is None:
+        from aezoo import pictures
+
+        x = pictures.tensor(_picture(Path(text), model, None)).to(on)
+        return model.condition(x).expand(n, *[-1] * (x.ndim - 1))
+    return _numbers(text, shape[0], n, on) if shape else _labels(module, text, n, on)
+
+
+def _numbers(text: str, k: int, n: int, on: Any) -> Any:
+    """``0.5,0.2`` as ``n`` equal rows of ``k`` numbers, float32."""
+    import torch
+
+    try:
+        given = [float(part) for part in text.split(",")]
+    except ValueError:
+        given = []
+    if len(given) != k:
+        raise typer.BadParameter(f"expected {k} numbers, separated by commas: {text}")
+    return torch.tensor(given, device=on).expand(n, k)
+
+
+def _labels(module: Any, text: str, n: int, on: Any) -> Any:
+    """``0,1,2`` as ``n`` labels int64, repeated in turn."""
+    import torch
+
     classes = getattr(module, "classes", None)
     parts = text.split(",")
     if not all(part.strip().isdecimal() for part in parts):

@@ -12,7 +12,8 @@ from typing import Any
 
 from aezoo.hub.config import Config
 from aezoo.records import Figure
-from aezoo.spec import parse
+from aezoo.resolve import bind
+from aezoo.spec import Spec, parse
 
 #: What the Hub calls a model of inputs with so many axes: sound, pictures, video.
 TASKS = {2: "audio-to-audio", 3: "image-to-image", 4: "video-to-video"}
@@ -121,18 +122,30 @@ def _what(config: Config, papers: Sequence[str]) -> str:
 
 
 def _use(config: Config, name: str, repo: str | None) -> str:
-    told = "cond" in dict(parse(config.display).kwargs)  # each sample's condition must be given
+    told = _told(config)
     shape = ", ".join(str(n) for n in config.input.shape)
     source = f"model = aezoo.create({json.dumps(f'hf://{repo}' if repo else name)}"
     lines = [
         "import aezoo",
         "",
         f"{source})" if repo else f"{source}, pretrained=True)",
-        f"x_hat = model.reconstruct(x, cond)  # x: (B, {shape}), cond: (B,)"
+        f"x_hat = model.reconstruct(x, cond)  # x: (B, {shape}), cond: {told}"
         if told
         else f"x_hat = model.reconstruct(x)  # x: (B, {shape})",
     ]
     return "\n".join(["```python", *lines, "```"])
+
+
+def _told(config: Config) -> str:
+    """What condition must be given with x; "" for none, or one that is known from x."""
+    given = dict(parse(config.display).kwargs).get("cond")
+    if not isinstance(given, Spec):
+        return ""
+    condition = bind(given, ("condition",))
+    if hasattr(condition.entry.load(), "of"):
+        return ""
+    values = getattr(condition.config, "values", None)
+    return "(B,)" if values is None else f"(B, {values})"
 
 
 def _data(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from aezoo.checks import at_least
 from aezoo.records import Capabilities, Component
@@ -41,6 +42,33 @@ class Continuous:
         return low, high
 
 
+@dataclass(frozen=True, slots=True)
+class Half:
+    side: Literal["left", "right", "top", "bottom"]  # which is given
+
+
+@dataclass(frozen=True, slots=True)
+class Quadrants:
+    given: int = 1  # of four: the lower left one, then the upper left, then the lower right
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.given <= 3:
+            raise ValueError(f"given is 1, 2 or 3 quadrants, not {self.given}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lowres:
+    factor: int = 4  # how many places along each axis make one
+
+    def __post_init__(self) -> None:
+        at_least(2, factor=self.factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Grey:
+    pass
+
+
 _SOHN = (
     "Sohn, Lee, Yan, Learning Structured Output Representation using Deep Conditional "
     "Generative Models, NIPS 2015"
@@ -63,5 +91,44 @@ RECORDS = (
         paper=_SOHN,
         caps=Capabilities(conditional=True),
         example="continuous(3,dim=4)",
+    ),
+    Component(
+        "half",
+        config=Half,
+        target="aezoo.components.conditions.half:HalfCondition",
+        summary="one half of x: the model knows it and tells the other",
+        paper=_SOHN,
+        caps=Capabilities(conditional=True),
+        example="half(left)",
+    ),
+    Component(
+        "quadrants",
+        config=Quadrants,
+        target="aezoo.components.conditions.quadrants:QuadrantsCondition",
+        summary="one to three quadrants of x: the model knows them and tells the others",
+        paper=_SOHN,
+        caps=Capabilities(conditional=True, ranks=(2, 3)),
+    ),
+    Component(
+        "lowres",
+        config=Lowres,
+        target="aezoo.components.conditions.lowres:LowresCondition",
+        summary="x at a lower resolution: super-resolution",
+        paper=(
+            "Gatopoulos, Stol, Tomczak, Super-resolution Variational Auto-Encoders, 2020, "
+            "arXiv:2006.05218"
+        ),
+        caps=Capabilities(conditional=True),
+    ),
+    Component(
+        "grey",
+        config=Grey,
+        target="aezoo.components.conditions.grey:GreyCondition",
+        summary="x without its colours: colourisation",
+        paper=(
+            "Deshpande, Lu, Yeh, Chong, Forsyth, Learning Diverse Image Colorization, 2017, "
+            "arXiv:1612.01958"
+        ),
+        caps=Capabilities(conditional=True, ranks=(2, 3)),
     ),
 )
