@@ -129,11 +129,21 @@ GALLERY = (
         "ae(mlp(64),point(8),mlp(64),prior=normal,objective=aae(critic=mlp(64,64)),input=(1,8,8))",
         "objective aae",
     ),
+    Example(
+        "principal component analysis",
+        "ae(flatten,point(8),linear,objective=pca,input=(1,8,8))",
+        "objective pca",
+    ),
     # -- VAE
     Example(
         "VAE",
         "vae(mlp(64),gaussian(8),mlp(64),likelihood=bernoulli,input=(1,8,8))",
         "family vae",
+    ),
+    Example(
+        "probabilistic PCA",
+        "vae(flatten,gaussian(8),linear,likelihood=gaussian(learned),objective=ppca,input=(1,8,8))",
+        "objective ppca",
     ),
     Example(
         "sigma-VAE, learned scale",

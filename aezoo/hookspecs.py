@@ -209,6 +209,10 @@ def aezoo_objectives() -> Iterable[Component]:
     ``critic_losses(model, x, output) -> Losses``, at the rate ``critic_lr``; it is kept in
     checkpoints and is no part of the model. ``schedule(step, total)`` is called before each
     step of training, here and in every module of the model that has it.
+
+    ``solve(model, batches, total)`` takes the place of steps of gradient where there is a closed
+    form: it sets the model's weights from one pass over ``batches``, pairs (x, y) of this
+    process's share of the rows; ``total(tensor)`` is a tensor's sum over the processes.
     """
 
 

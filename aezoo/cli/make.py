@@ -82,8 +82,8 @@ def train(
         return
     for name, facts in done.training["stages"].items():
         figures = "  ".join(f"{k} {v:.5g}" for k, v in facts["validation"].items())
-        effort = f"{facts['steps']:,} steps, {facts['seconds']:g} s"
-        console.say(f"{name}: {effort}; best on validation: {figures}")
+        steps = f"{facts['steps']:,} steps" if facts["steps"] else "solved in closed form"
+        console.say(f"{name}: {steps}, {facts['seconds']:g} s; best on validation: {figures}")
     console.say(f'use it: aezoo.create("local:{done.folder / FINAL}")')
 
 

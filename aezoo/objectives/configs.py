@@ -244,6 +244,16 @@ def _layers(layers: tuple[int, ...]) -> None:
         raise ValueError(f"layers are counted from 0, each once and in order, not {layers}")
 
 
+@dataclass(frozen=True, slots=True)
+class PCA:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class PPCA:
+    pass
+
+
 _HERE = "aezoo.objectives"
 _RAINFORTH = (
     "Rainforth et al., Tighter Variational Bounds are Not Necessarily Better, 2018, "
@@ -446,5 +456,24 @@ RECORDS = (
         "arXiv:1610.00291",
         caps=Capabilities(ranks=(2,)),
         example="dfc(network=resnet10t,layers=(0,1),pretrained=false)",
+    ),
+    Component(
+        "pca",
+        config=PCA,
+        target=f"{_HERE}.pca:PCAObjective",
+        summary="principal components: the best linear autoencoder, solved in closed form",
+        paper="Baldi, Hornik, Neural Networks and Principal Component Analysis, 1989, "
+        "doi:10.1016/0893-6080(89)90014-2",
+        example="ae(flatten,point(3),linear,objective=pca,input=(1,8,12))",
+    ),
+    Component(
+        "ppca",
+        config=PPCA,
+        target=f"{_HERE}.ppca:PPCAObjective",
+        summary="probabilistic PCA: the linear VAE at its maximum likelihood, in closed form",
+        paper="Tipping, Bishop, Probabilistic Principal Component Analysis, 1999, "
+        "doi:10.1111/1467-9868.00196",
+        example="vae(flatten,gaussian(3),linear,likelihood=gaussian(learned),objective=ppca,"
+        "input=(1,8,12))",
     ),
 )

@@ -142,6 +142,29 @@ def fit(
     )
 
 
+def solve(
+    task: Any, folder: Path, *, name: str, seed: int, ranks: Ranks, quiet: bool = False
+) -> Fitted:
+    """A stage in closed form: ``task.solve()``, and its figures on the validation split.
+
+    It writes no checkpoint: where a run is resumed, it is done again.
+    """
+    began = time.monotonic()
+    reporter = Reporter(name, 1, quiet=quiet or not ranks.main)
+    try:
+        _seed(step_seed(seed, name, 0), ranks.device)
+        task.solve()
+        task.module.eval()
+        _seed(step_seed(seed, "validation", 0), ranks.device)
+        figures = task.validate()
+        if ranks.main:
+            CsvLog(folder / "validation.csv", -1).write({"step": 0} | figures)
+        reporter.say("solved: " + " ".join(f"{k} {v:.5g}" for k, v in figures.items()))
+    finally:
+        reporter.close()
+    return Fitted(True, 0, time.monotonic() - began, figures, 0, 0)
+
+
 class _Run:
     """The state of one stage while it trains."""
 

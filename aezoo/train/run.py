@@ -23,7 +23,7 @@ from aezoo.hub.origin import TRAINING
 from aezoo.records import Dataset
 from aezoo.train import expost
 from aezoo.train.checkpoint import write_atomic
-from aezoo.train.loop import Fitted, fit
+from aezoo.train.loop import Fitted, fit, solve
 from aezoo.train.ranks import Ranks
 from aezoo.train.recipe import Recipe, Stage, dumps
 from aezoo.train.stages import ModelTask, PriorTask, fits_prior
@@ -113,10 +113,16 @@ def train(
             model.to(memory_format=torch.channels_last)
         model.train()
         task = kind(model, data, validation, stage, recipe.seed, ranks)
+        folder = Path(run_dir) / name
+        if task.solves:
+            fitted[name] = solve(
+                task, folder, name=name, seed=recipe.seed, ranks=ranks, quiet=quiet
+            )
+            continue
         fitted[name] = fit(
             task,
             stage,
-            Path(run_dir) / name,
+            folder,
             name=name,
             seed=recipe.seed,
             recipe_hash=recipe.stage_hash(size, name),
@@ -217,6 +223,13 @@ def _training(
 
 
 def _stage_facts(stage: Stage, fitted: Fitted, rows: int) -> dict[str, Any]:
+    if not fitted.step:  # solved: nothing of the stage was used
+        return {
+            "steps": 0,
+            "closed_form": True,
+            "seconds": round(fitted.seconds, 1),
+            "validation": fitted.validation,
+        }
     recipe = {k: v for k, v in dataclasses.asdict(stage).items() if v is not None}
     return {
         "recipe": recipe | {"betas": list(stage.betas)},

@@ -69,6 +69,19 @@ class ModelTask:
             metrics = [{f"{k}{i}": v for k, v in m.items()} for i, m in enumerate(metrics)]
         return Losses(losses.total, losses.terms | {k: v for m in metrics for k, v in m.items()})
 
+    @property
+    def solves(self) -> bool:
+        """Whether the objective has a closed form, and no steps are taken."""
+        return callable(getattr(self.module.objective, "solve", None))
+
+    @torch.no_grad()
+    def solve(self) -> None:
+        """Let the objective set the weights, from one pass over the fit split."""
+        share = slice(self._ranks.rank, None, self._ranks.world)
+        seen = (self._fit.batch(rows) for rows in _chunks(self.samples, self._ranks.device))
+        batches = ((x[share], y[share]) for x, y in seen)
+        self.module.objective.solve(self.module, batches, self._ranks.sum)
+
     def critic_losses(self) -> Losses:
         assert self._seen is not None
         (x, output), self._seen = self._seen, None
@@ -122,6 +135,7 @@ class PriorTask:
     """
 
     critic = None
+    solves = False
 
     def __init__(
         self, model: Any, fit: ImageSet, validation: ImageSet, stage: Stage, seed: int, ranks: Ranks

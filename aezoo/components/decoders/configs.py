@@ -21,6 +21,11 @@ class UnRes:
         at_least(1, hidden=self.hidden)
 
 
+@dataclass(frozen=True, slots=True)
+class Linear:
+    pass
+
+
 _VQVAE = (
     "van den Oord, Vinyals, Kavukcuoglu, Neural Discrete Representation Learning, 2017, "
     "arXiv:1711.00937"
@@ -48,5 +53,11 @@ RECORDS = (
         summary="the VQ-VAE paper's residual network, from a map to any size",
         paper=_VQVAE,
         example="unres(8,depth=1)",
+    ),
+    Component(
+        "linear",
+        config=Linear,
+        target="aezoo.components.decoders.linear:LinearDecoder",
+        summary="one matrix and a bias, from a vector",
     ),
 )

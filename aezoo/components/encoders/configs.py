@@ -52,6 +52,11 @@ class Timm:
 
 
 @dataclass(frozen=True, slots=True)
+class Flatten:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class Levels:
     parts: tuple[Any, ...] = rest("encoder")  # each reads the one before; the largest map first
 
@@ -111,5 +116,11 @@ RECORDS = (
         summary="encoders one behind the other, for codes of several levels",
         paper=_VQVAE_2,
         example=_LEVELS,
+    ),
+    Component(
+        "flatten",
+        config=Flatten,
+        target="aezoo.components.encoders.flatten:FlattenEncoder",
+        summary="no encoder: the input as one vector, for linear models",
     ),
 )

@@ -56,16 +56,22 @@ class LocationScale(nn.Module):
 
     def _location_scale(self, params: Tensor) -> tuple[Tensor, Tensor]:
         if self.scale == "learned":
-            return params, _positive(self.raw_scale.to(params.dtype))
+            return params, scale_of(self.raw_scale.to(params.dtype))
         if self.scale == "pixel":
             location, raw = params.chunk(2, dim=1)
-            return location, _positive(raw)
+            return location, scale_of(raw)
         return params, params.new_full((), float(self.scale))
 
 
-def _positive(raw: Tensor) -> Tensor:
+def scale_of(raw: Tensor) -> Tensor:
     """Smooth and increasing; START at 0, above FLOOR everywhere (soft clip of the log)."""
     return FLOOR * F.softplus(raw + _OFFSET).exp()
+
+
+def raw_of(scale: Tensor) -> Tensor:
+    """What `scale_of` gives this scale for, or the floor where it is below it; float64."""
+    above = (scale.double() / FLOOR).log().clamp(min=1e-6)
+    return above.expm1().log() - _OFFSET
 
 
 class DiscretizedLocationScale(Distribution):
