@@ -46,8 +46,10 @@ def _assemble(bound: Bound) -> Autoencoder:
     channels, *size = shape = tuple(config.input)
     _check_ranks(bound, len(size))
 
+    # A family whose bottleneck has the prior has no place for another.
+    prior_part = getattr(config, "prior", None)
     cond = _condition(config.cond, shape)
-    prior_cond = _condition(config.prior_cond, shape)
+    prior_cond = _condition(getattr(config, "prior_cond", None), shape)
     if cond is not None and prior_cond is not None:
         _check_same_condition(bound, cond, prior_cond)
     embedding = embedding_shape(cond) if cond is not None else (0,)
@@ -55,10 +57,16 @@ def _assemble(bound: Bound) -> Autoencoder:
     encoder = _fit(config.encoder, None, in_shape=(channels + embedding[0], *size))
     if isinstance(encoder.out_shape[0], tuple):
         _check_levels(config.bottleneck, config.encoder)
-    bottleneck = _fit(config.bottleneck, config.encoder, in_shape=encoder.out_shape)
+    told = _own_prior(bound)
+    bottleneck = _fit(
+        config.bottleneck,
+        config.encoder,
+        in_shape=encoder.out_shape,
+        **({"cond_dim": math.prod(embedding) or None} if told else {}),
+    )
     likelihood = _fit(config.likelihood, None, shape=shape)
-    if isinstance(getattr(bottleneck, "num_codes", None), tuple) and config.prior is not None:
-        _check_levels(config.prior, config.bottleneck)
+    if isinstance(getattr(bottleneck, "num_codes", None), tuple) and prior_part is not None:
+        _check_levels(prior_part, config.bottleneck)
     latent, *place = bottleneck.out_shape
     decoder = _fit(
         config.decoder,
@@ -67,12 +75,12 @@ def _assemble(bound: Bound) -> Autoencoder:
         out_shape=(likelihood.param_channels, *size),
     )
     prior = None
-    if config.prior is not None:
+    if prior_part is not None:
         codes = getattr(bottleneck, "num_codes", None)
         code_shape = getattr(bottleneck, "code_shape", tuple(place))
         reader = prior_cond if prior_cond is not None else cond
         prior = _fit(
-            config.prior,
+            prior_part,
             config.bottleneck,
             shape=code_shape if codes else bottleneck.out_shape,
             num_codes=codes,
@@ -85,7 +93,7 @@ def _assemble(bound: Bound) -> Autoencoder:
         if given != served:
             own = getattr(config.bottleneck.config, "default_prior", "normal")
             raise ShapeError(
-                f"{config.prior} is no prior over what {config.bottleneck} gives; use prior={own}"
+                f"{prior_part} is no prior over what {config.bottleneck} gives; use prior={own}"
             )
     parts = Parts(
         bound=bound,
@@ -140,9 +148,30 @@ def _check_levels(part: Bound, before: Bound) -> None:
         )
 
 
+def _own_prior(bound: Bound) -> bool:
+    """Whether the bottleneck has the prior in it, as the family wants it.
+
+    Raises:
+        ShapeError: one has and the other does not.
+    """
+    part = bound.config.bottleneck
+    wanted, has = (getattr(p.entry.load(), "own_prior", False) for p in (bound, part))
+    if wanted and not has:
+        raise ShapeError(
+            f"{part} has no prior p(z) of its own, which {bound.entry.qualified} asks for; take "
+            "topdown(...) or ladder(...), or the family vae"
+        )
+    if has and not wanted:
+        raise ShapeError(
+            f"{part} has its own prior p(z) in it, so {bound.entry.qualified} cannot use it; take "
+            "the family hvae"
+        )
+    return wanted
+
+
 def _check_ranks(bound: Bound, rank: int) -> None:
     for name in ("encoder", "bottleneck", "decoder", "likelihood", "prior", "cond", "prior_cond"):
-        part = getattr(bound.config, name)
+        part = getattr(bound.config, name, None)
         if part is not None and rank not in part.entry.component.caps.ranks:
             served = ", ".join(str(r) for r in part.entry.component.caps.ranks)
             raise ShapeError(

@@ -465,4 +465,29 @@ GALLERY = (
         "input=(1,8,8))",
         "prior levels",
     ),
+    # -- hierarchies
+    Example(
+        "ladder VAE",
+        "hvae(levels(mlp(64),mlp(64)),ladder(8,4,hidden=64),mlp(64),objective=annealing(100),"
+        "input=(1,8,8))",
+        "posterior ladder",
+    ),
+    Example(
+        "top-down hierarchy, VDVAE",
+        "hvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=4)),"
+        "topdown(2,1,dim=4,width=32,hidden=16),unres(16,depth=1),input=(1,8,8))",
+        "posterior topdown",
+    ),
+)
+
+#: Variants at the size of a paper, for other pictures: tests/test_hvae.py takes a step of each.
+LARGE = (
+    Example(
+        "VDVAE of CIFAR-10, 43 levels",
+        "hvae(levels(res(384,depth=11,hidden=96,down=1),res(384,depth=6,hidden=96,down=2),"
+        "res(384,depth=6,hidden=96,down=2),res(384,depth=3,hidden=96,down=2),"
+        "res(384,depth=3,hidden=96,down=4)),topdown(22,11,6,3,1,dim=16,width=384),"
+        "unres(384,depth=0),likelihood=logistic_mixture(10),input=(3,32,32))",
+        "posterior topdown",
+    ),
 )

@@ -81,7 +81,7 @@ HOOKS = {
 
 @hookspec
 def aezoo_families() -> Iterable[Component]:
-    """How parts make a model: ``ae``, ``vae``, ``vqvae``.
+    """How parts make a model: ``ae``, ``vae``, ``hvae``, ``vqvae``.
 
     The core's own in api 1: a plugin that implements this hook is refused.
     """
@@ -117,6 +117,14 @@ def aezoo_posteriors() -> Iterable[Component]:
     the same in q and in the prior. ``between(z0, z1, weight)`` is the way between two such z,
     where a line leads out of it. Its config may name the prior that a vae has by default:
     ``default_prior``, a spec's text.
+
+    A hierarchy, of the family hvae, has the prior of its latents in it and says so by
+    ``own_prior = True`` in its class. ``T(config, in_shape, cond_dim)``, where ``cond_dim`` is
+    the width E of the condition's embedding, or None, and ``in_shape`` one of each feature map
+    if it also says ``several_levels = True``. ``forward(h, *, cond=None, sample, generator)``
+    gives a Latent whose ``levels`` have z, q and p each, the one drawn first last; its own z is
+    what the decoder reads. ``level_shapes`` are the shapes (D,*L) of these z, and
+    ``descend(noise, cond=None) -> Latent`` makes z = mean + sigma * noise of every level's p.
     """
 
 

@@ -29,6 +29,7 @@ class Latent:
 
     z: Tensor  # (B, D, *L), what the decoder reads
     q: Distribution | None = None  # q(z|x) with event shape (D, *L); None for a point
+    p: Distribution | None = None  # of a level of a hierarchy: p(z | the levels above), as q's
     codes: Any = None  # `Codes` in [0, K); quantizers only
     rate: Tensor | None = None  # (B,) nats per sample; part of the ELBO; set by the family
     penalty: Tensor | None = None  # (B,) commitment, entropy, sparsity: never in the ELBO

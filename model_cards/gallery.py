@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aezoo import registry
 from aezoo.bench.peers import Comparison, comparison
-from aezoo.gallery import GALLERY, Example, citation
+from aezoo.gallery import GALLERY, LARGE, Example, citation
 from aezoo.records import KINDS
 
 PAGE = Path(__file__).parent / "GALLERY.md"
@@ -26,6 +26,10 @@ Variants of the field, each as a spec for the 8x8 digits that come with scikit-l
 `aezoo.create(spec)` builds it, `aezoo train spec --data digits` trains it, but for those that \
 name another data set. The tests train every \
 one for 200 steps and ask that it improves and that its weights come back bit for bit."""
+LARGER = """\
+## At the size of a paper
+
+No test trains these, but the first step of each is tested."""
 COMPONENTS = """\
 # The components
 
@@ -48,15 +52,18 @@ SOURCES = {
 
 def page() -> str:
     """The whole page, Markdown."""
-    specs = [(e.name, _spec(e), linked(citation(e))) for e in GALLERY]
-    parts = [INTRODUCTION, _table(("variant", "spec", "paper"), specs)]
-    parts.append(COMPONENTS)
+    parts = [INTRODUCTION, _variants(GALLERY), LARGER, _variants(LARGE), COMPONENTS]
     for kind in KINDS:
         core = [r.component for r in registry.components(kind) if not r.namespace]
         rows = [(f"`{c.name}`", c.summary, linked(c.paper)) for c in core]
         parts.append(f"## {kind}\n\n{_table(('name', 'what it is', 'paper'), rows)}")
     parts += _peers(comparison())
     return "\n\n".join(parts) + "\n"
+
+
+def _variants(examples: Sequence[Example]) -> str:
+    rows = [(e.name, _spec(e), linked(citation(e))) for e in examples]
+    return _table(("variant", "spec", "paper"), rows)
 
 
 def linked(paper: str) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from aezoo.components.quantizers.nearest import perplexity, usage
-from aezoo.latents import mean_of, normals
+from aezoo.latents import Latent, mean_of, normals
 from aezoo.metrics.base import Batch, Metric, Run, wide
 from aezoo.records import Figure
 
@@ -85,7 +85,11 @@ def code_figures(counts: Tensor, q: int = 1) -> dict[str, float]:
 
 @dataclass
 class Posterior(Metric):
-    """``posterior``: active units, KL per dimension, mutual information, collapse."""
+    """``posterior``: active units, KL per dimension, mutual information, collapse.
+
+    A hierarchy has a KL for each level and dimension, given the z drawn above it, and neither
+    active units nor a mutual information: a lower level's mean moves with the draws above.
+    """
 
     rows_kept: int = 4096  # rows among which the mutual information is estimated
     each: bool = False  # the KL of every single dimension as well
@@ -100,6 +104,8 @@ class Posterior(Metric):
         point = getattr(run.model.bottleneck, "deterministic", False)
         if run.model.bound_name != "elbo" or point:
             return "the model has no posterior q(z|x), its z is a function of x"
+        if getattr(run.model.bottleneck, "own_prior", False):
+            return ""
         h = torch.zeros(1, *run.model.encoder.out_shape, device=run.model.device)
         with torch.no_grad():
             q = run.model.bottleneck(h).q
@@ -113,6 +119,8 @@ class Posterior(Metric):
 
     def update(self, batch: Batch) -> None:
         assert batch.output is not None
+        if batch.output.latents[0].p is not None:
+            return self._update_levels(batch.output.latents)
         latent = batch.output.latents[0]
         q, z = latent.q, latent.z.flatten(1)
         assert q is not None
@@ -128,7 +136,18 @@ class Posterior(Metric):
         if batch.block * self._block < self.rows_kept and normals(q) is not None:
             self.keep("q", batch.rows, torch.stack([mean, scale, z], 1))
 
+    def _update_levels(self, latents: tuple[Latent, ...]) -> None:
+        for number, latent in enumerate(latents, 1):
+            assert latent.rate is not None
+            self.accumulate(f"rate/{number}", wide(latent.rate).sum())
+            kl = kl_per_dimension(latent.q, latent.p)
+            if kl is not None:
+                self.accumulate(f"kl/{number}", wide(kl).sum(0))
+                self.accumulate(f"idle/{number}", (kl < EPSILON).sum(0))
+
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
+        if "mean" not in sums:
+            return self._figures_of_levels(sums)
         n, dims = self.run.n, len(sums["mean"])
         active = active_units(sums["mean"], sums["square"], n)
         text = f"variance of the posterior's mean over {ACTIVE}, of {dims} dimensions"
@@ -136,22 +155,9 @@ class Posterior(Metric):
             self.figure("active-units", int(active.sum()), text, higher_is_better=True),
         ]
         if "kl" in sums:
-            each = sums["kl"] / n
             text = f"mean KL(q(z_i|x) | p(z_i)), of {dims} dimensions"
-            for name, value in (
-                ("min", each.min()),
-                ("median", each.quantile(0.5)),
-                ("max", each.max()),
-            ):
-                figures.append(self.figure(f"kl-per-dim-{name}", float(value), text, unit="nats"))
-            for i, value in enumerate(each.tolist() if self.each else ()):
-                figures.append(self.figure(f"kl-dim-{i}", value, text, unit="nats"))
-            gone = float(collapsed(sums["idle"], n).double().mean())
-            text = (
-                f"share of {dims} dimensions with a KL under {EPSILON} nats for {1 - DELTA:.0%} of "
-                "the rows; 0 is none, 1 complete"
-            )
-            figures.append(self.figure("posterior-collapse", gone, text, higher_is_better=False))
+            figures += self._kl(sums["kl"] / n, text)
+            figures.append(self._collapse(sums["idle"]))
         if "q" in rows:
             mean, scale, z = rows["q"][: self.rows_kept].unbind(1)
             information = mutual_information(mean, scale, z)
@@ -161,8 +167,47 @@ class Posterior(Metric):
             figures.append(self.figure("mutual-information", information, text, **more))
         return figures
 
+    def _figures_of_levels(self, sums: dict[str, Tensor]) -> list[Figure]:
+        """Level 1 is drawn last, of the largest map; the highest number is the top."""
+        n, figures = self.run.n, []
+        numbers = range(1, 1 + sum(name.startswith("rate/") for name in sums))
+        given = "given the z drawn above"
+        for number in numbers:
+            value = float(sums[f"rate/{number}"]) / n
+            text = f"mean KL(q | p) of level {number} of {len(numbers)}, {given}"
+            more: dict[str, Any] = {"unit": "nats", "seed": self.run.seed}
+            figures.append(self.figure(f"kl-level-{number}", value, text, **more))
+            if f"idle/{number}" in sums:
+                figures.append(self._collapse(sums[f"idle/{number}"], f"-level-{number}"))
+        kls = [sums[f"kl/{number}"] for number in numbers if f"kl/{number}" in sums]
+        if len(kls) == len(numbers):
+            each = torch.cat(kls) / n
+            text = f"mean KL(q | p), of {len(each)} dimensions of all levels, {given}"
+            figures += self._kl(each, text)
+            figures.append(self._collapse(torch.cat([sums[f"idle/{i}"] for i in numbers])))
+        return figures
 
-def kl_per_dimension(q: Distribution, p: Distribution | None) -> Tensor | None:
+    def _kl(self, each: Tensor, text: str) -> list[Figure]:
+        """Of the mean KL (D,) of every dimension."""
+        found = {"min": each.min(), "median": each.quantile(0.5), "max": each.max()}
+        figures = [
+            self.figure(f"kl-per-dim-{name}", float(value), text, unit="nats")
+            for name, value in found.items()
+        ]
+        for i, value in enumerate(each.tolist() if self.each else ()):
+            figures.append(self.figure(f"kl-dim-{i}", value, text, unit="nats"))
+        return figures
+
+    def _collapse(self, idle: Tensor, suffix: str = "") -> Figure:
+        gone = float(collapsed(idle, self.run.n).double().mean())
+        text = (
+            f"share of {len(idle)} dimensions with a KL under {EPSILON} nats for "
+            f"{1 - DELTA:.0%} of the rows; 0 is none, 1 complete"
+        )
+        return self.figure(f"posterior-collapse{suffix}", gone, text, higher_is_better=False)
+
+
+def kl_per_dimension(q: Distribution | None, p: Distribution | None) -> Tensor | None:
     """(B,D) nats, or None where the posterior or the prior is not normal in each dimension."""
     mine, theirs = normals(q), normals(p)
     if mine is None or theirs is None:

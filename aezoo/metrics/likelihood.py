@@ -111,15 +111,17 @@ def _log_weights(
         n = min(at_once, k - first)
         xs, hs = _repeated(x, n), _repeated(h, n)
         conds = None if cond is None else _repeated(cond, n)
-        latent = model.bottleneck(hs, sample=True, generator=generator)
+        latent = model.infer(hs, conds, sample=True, generator=generator)
         p = model.p(latent.z, conds, size=tuple(x.shape[2:]))
         log_p = scored(model.likelihood, p, model.input_range)[1].log_prob(xs)
-        ratio = model._log_ratio(latent, conds, generator)
+        ratio = model.log_ratio(latent.levels or (latent,), conds, generator)
         yield (log_p.double() - ratio.double()).view(n, len(x))
 
 
-def _repeated(x: Tensor, n: int) -> Tensor:
-    """(B,...) -> (n*B,...), draw by draw."""
+def _repeated(x: Any, n: int) -> Any:
+    """(B,...) -> (n*B,...), draw by draw; of a tuple, each."""
+    if isinstance(x, tuple):
+        return tuple(_repeated(part, n) for part in x)
     return x if n == 1 else x.repeat(n, *[1] * (x.ndim - 1))
 
 

@@ -185,13 +185,25 @@ class Autoencoder(nn.Module):
             ShapeError: x does not have the model's shape.
             CapabilityError: a condition is needed and missing, or given and not taken.
         """
-        return self.bottleneck(self.features(x, cond), sample=sample, generator=generator)
+        cond = self._told(x, cond)
+        return self.infer(self.features(x, cond), cond, sample=sample, generator=generator)
 
     def features(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """x (B, C, *S) -> h (B, F, *L), what the bottleneck reads."""
         self._check_input(x)
         cond = self._told(x, cond)
         return self.encoder(self._join(x, self._embed(self.cond, cond)))
+
+    def infer(
+        self,
+        h: Any,
+        cond: Tensor | None = None,
+        *,
+        sample: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Latent:
+        """The rest of `encode`: what the bottleneck makes of the `features`; one row a sample."""
+        return self.bottleneck(h, sample=sample, generator=generator)
 
     def decode(
         self,
@@ -339,13 +351,7 @@ class Autoencoder(nn.Module):
                 drawn, as pictures cannot, and none are given.
         """
         self._check_prior()
-        if cond is None and self._source is not None:
-            if not self.capabilities.draws_cond:
-                raise CapabilityError(
-                    f"{self.spec} needs cond, the condition of each sample, which it cannot draw; "
-                    "model.condition(x) gives that of each x"
-                )
-            cond = self._source.draw(n, device=self.device, generator=generator)
+        cond = self._condition(n, cond, generator)
         drawn = self.prior.sample(
             n, cond=self.embed_for_prior(cond), generator=generator, temperature=temperature
         )
@@ -368,16 +374,10 @@ class Autoencoder(nn.Module):
         z0, z1 = self.encode(x0, c0).z, self.encode(x1, c1).z
         weights = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)
         size = tuple(x0.shape[2:])
-
-        def told(step: int) -> Tensor | None:
-            if c0 is None or c1 is None or c0 is c1:
-                return c0
-            if c0.is_floating_point():
-                return torch.lerp(c0, c1, weights[step].to(c0.dtype))
-            return c0 if 2 * step < steps else c1
-
+        told = conditions_between(c0, c1, weights)
         along = (
-            self.p(self._between(z0, z1, w), told(i), size=size) for i, w in enumerate(weights)
+            self.p(self._between(z0, z1, w), cond, size=size)
+            for w, cond in zip(weights, told, strict=True)
         )
         return torch.stack([point(p) for p in along])
 
@@ -489,6 +489,19 @@ class Autoencoder(nn.Module):
             )
         return c
 
+    def _condition(
+        self, n: int, cond: Tensor | None, generator: torch.Generator | None
+    ) -> Tensor | None:
+        """The condition of n new samples: the one given, else drawn; None where none is taken."""
+        if cond is not None or self._source is None:
+            return cond
+        if not self.capabilities.draws_cond:
+            raise CapabilityError(
+                f"{self.spec} needs cond, the condition of each sample, which it cannot draw; "
+                "model.condition(x) gives that of each x"
+            )
+        return self._source.draw(n, device=self.device, generator=generator)
+
     @staticmethod
     def _join(x: Tensor, c: Tensor | None) -> Tensor:
         """x (B, C, *S) and an embedding as further channels; `aezoo.models.join`."""
@@ -544,6 +557,19 @@ class Autoencoder(nn.Module):
                 f"the prior of {self.spec} was not fitted yet; `aezoo train` does it after the "
                 "autoencoder, as the recipe's prior stage"
             )
+
+
+def conditions_between(
+    c0: Tensor | None, c1: Tensor | None, weights: Tensor
+) -> Iterator[Tensor | None]:
+    """The conditions on the way from c0 to c1, at ``weights`` (steps,) from 0 to 1."""
+    for step, weight in enumerate(weights):
+        if c0 is None or c1 is None or c0 is c1:
+            yield c0
+        elif c0.is_floating_point():
+            yield torch.lerp(c0, c1, weight.to(c0.dtype))
+        else:
+            yield c0 if 2 * step < len(weights) else c1
 
 
 def streamed_logmeanexp(parts: Iterator[Tensor], k: int) -> Tensor:

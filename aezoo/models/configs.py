@@ -42,6 +42,21 @@ class VAE:
 
 
 @dataclass(frozen=True, slots=True)
+class HVAE:
+    encoder: object = slot("encoder")
+    bottleneck: object = slot("posterior")  # with the prior of every level: topdown, ladder
+    decoder: object = slot("decoder")
+    likelihood: object = slot("likelihood", default="gaussian")
+    cond: object = slot("condition", default=None)
+    corruption: object = slot("corruption", default=None)
+    objective: object = slot("objective", default="elbo")
+    input: tuple[int, ...] = (3, 32, 32)
+
+    def __post_init__(self) -> None:
+        _input(self.input)
+
+
+@dataclass(frozen=True, slots=True)
 class VQVAE:
     encoder: object = slot("encoder")
     bottleneck: object = slot("quantizer")
@@ -88,6 +103,18 @@ RECORDS = (
         summary="variational autoencoder: q(z|x), a prior, the ELBO",
         paper=_VAE,
         example="vae(res(8,depth=1),gaussian(4),unres(8,depth=1),input=(3,8,12))",
+    ),
+    Component(
+        "hvae",
+        config=HVAE,
+        target="aezoo.models.hvae:HVAE",
+        summary="hierarchical variational autoencoder: latents of several levels, drawn top-down",
+        paper=(
+            "Rezende, Mohamed, Wierstra, Stochastic Backpropagation and Approximate Inference in "
+            "Deep Generative Models, 2014, arXiv:1401.4082"
+        ),
+        example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),"
+        "topdown(2,1,dim=3,width=8),unres(8,depth=1),input=(3,8,12))",
     ),
     Component(
         "vqvae",

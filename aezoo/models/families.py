@@ -57,7 +57,7 @@ class VAE(Autoencoder):
         if p is not None:
             with contextlib.suppress(NotImplementedError):  # the pair has no closed form
                 return kl_divergence(self._q(latent), p)
-        return self._log_ratio(latent, cond, generator)
+        return self.log_ratio((latent,), cond, generator)
 
     def _q(self, latent: Latent) -> Distribution:
         if latent.q is None:
@@ -67,13 +67,14 @@ class VAE(Autoencoder):
             )
         return latent.q
 
-    def _log_ratio(
+    def log_ratio(
         self,
-        latent: Latent,
-        cond: Tensor | None,
+        latents: tuple[Latent, ...],
+        cond: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """log q(z|x) - log p(z) at the drawn z: (B,)."""
+        """log q(z|x) - log p(z) at the drawn z of all levels, an `Output`'s latents: (B,)."""
+        (latent,) = latents
         log_p = log_prob(self.prior, latent.z, self.embed_for_prior(cond), generator)
         return self._q(latent).log_prob(latent.z) - log_p
 
@@ -92,9 +93,9 @@ class VAE(Autoencoder):
         h = self.features(x, cond)
 
         def log_weights() -> Tensor:
-            latent = self.bottleneck(h, sample=True, generator=generator)
+            latent = self.infer(h, cond, sample=True, generator=generator)
             log_p_x = self.p(latent.z, cond, size=tuple(x.shape[2:])).log_prob(x)
-            return log_p_x - self._log_ratio(latent, cond, generator)
+            return log_p_x - self.log_ratio(latent.levels or (latent,), cond, generator)
 
         return streamed_logmeanexp((log_weights() for _ in range(k)), k)
 

@@ -14,7 +14,7 @@ from torch import nn
 from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import AAE
-from aezoo.objectives.terms import weighted
+from aezoo.objectives.terms import check_one_level, weighted
 
 
 class AAEObjective(nn.Module):
@@ -28,6 +28,7 @@ class AAEObjective(nn.Module):
         self.critic_lr = config.critic_lr
 
     def attach(self, model: Any) -> None:
+        check_one_level(model)
         if model.prior is None or model.capabilities.codes:
             raise CapabilityError(
                 f"{model.spec}: the objective draws continuous latents to a prior; name one, "

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import Contractive
-from aezoo.objectives.terms import weighted
+from aezoo.objectives.terms import one_latent, weighted
 
 
 class ContractiveObjective:
@@ -24,6 +24,7 @@ class ContractiveObjective:
 
     def __call__(self, model: Any, x: Tensor, output: Output) -> Losses:
         losses = weighted(output, distortion=1.0, penalty=1.0)
+        one_latent(model, output)
         if torch.is_grad_enabled():  # validation has no graph to go back through
             price = self.weight * jacobian_norm(model, x, output.cond).mean()
             losses.total = losses.total + price

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import Factor
-from aezoo.objectives.terms import criterion, weighted
+from aezoo.objectives.terms import check_one_level, criterion, weighted
 
 
 class FactorObjective(nn.Module):
@@ -31,6 +31,7 @@ class FactorObjective(nn.Module):
         self.critic_lr = config.critic_lr
 
     def attach(self, model: Any) -> None:
+        check_one_level(model)
         part: Any = self.config.critic
         self.critic = part.build(in_shape=tuple(model.latent_shape))
 

@@ -24,6 +24,7 @@ from torch.distributions import Distribution, Independent, Normal
 from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output, normals
 from aezoo.objectives.configs import CIWAE, IWAE, MIWAE, PIWAE, DReG
+from aezoo.objectives.terms import one_latent
 
 
 class IWAEObjective:
@@ -120,12 +121,15 @@ def log_weights(model: Any, x: Tensor, output: Output, k: int) -> Tensor:
     Raises:
         CapabilityError: the model has no q(z|x).
     """
-    z, q = _given(model, output)
-    found = [_first(model, output, z, q)]
-    if k > 1:
-        h = model.features(x, output.cond)
-        drawn = (_draw(model, h) for _ in range(k - 1))
-        found += [_log_weight(model, x, output.cond, *pair) for pair in drawn]
+    cond = output.cond
+    if any(latent.q is None for latent in output.latents):
+        raise _no_posterior(model)
+    found = [-output.distortion - model.log_ratio(output.latents, cond)]
+    h = model.features(x, cond) if k > 1 else None
+    for _ in range(k - 1):
+        latent = model.infer(h, cond, sample=True)
+        log_p = model.p(latent.z, cond, size=tuple(x.shape[2:])).log_prob(x)
+        found.append(log_p - model.log_ratio(latent.levels or (latent,), cond))
     return torch.stack(found)
 
 
@@ -141,13 +145,16 @@ def _draw(model: Any, h: Tensor) -> tuple[Tensor, Distribution]:
 
 def _given(model: Any, output: Output) -> tuple[Tensor, Distribution]:
     """The draw of the ordinary pass."""
-    latent = output.latents[0]
+    latent = one_latent(model, output)
     if latent.q is None:
-        raise CapabilityError(
-            f"{model.spec}: importance weights need a q(z|x); take a vae, with the "
-            "posterior gaussian"
-        )
+        raise _no_posterior(model)
     return latent.z, latent.q
+
+
+def _no_posterior(model: Any) -> CapabilityError:
+    return CapabilityError(
+        f"{model.spec}: importance weights need a q(z|x); take a vae, with the posterior gaussian"
+    )
 
 
 def _first(model: Any, output: Output, z: Tensor, q: Distribution) -> Tensor:

@@ -16,7 +16,7 @@ from aezoo.components.nd import wide
 from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import WAE, InfoVAE
-from aezoo.objectives.terms import rate_of, weighted
+from aezoo.objectives.terms import one_latent, rate_of, weighted
 
 Kernel = Callable[[Tensor], Tensor]  # squared distances -> kernel values
 
@@ -81,7 +81,7 @@ class WAEObjective:
 
 
 def _with_mmd(losses: Losses, model: Any, output: Output, weight: float, name: str) -> Losses:
-    z = output.latents[0].z
+    z = one_latent(model, output).z
     if model.prior is None or model.capabilities.codes:
         raise CapabilityError(
             f"{model.spec}: the objective draws continuous latents to a prior; name one, "

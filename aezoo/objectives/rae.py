@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import RAE
-from aezoo.objectives.terms import weighted
+from aezoo.objectives.terms import one_latent, weighted
 
 
 class RAEObjective:
@@ -28,7 +28,7 @@ class RAEObjective:
 
     def __call__(self, model: Any, x: Tensor, output: Output) -> Losses:
         losses = weighted(output, distortion=1.0, penalty=1.0)
-        z = output.latents[0].z
+        z = one_latent(model, output).z
         size = 0.5 * z.square().flatten(1).sum(1).mean()
         losses.total = losses.total + self.config.beta * size
         losses.criterion = losses.total.detach()

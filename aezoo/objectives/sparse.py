@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from aezoo.components.nd import wide
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import KLSparse, L1Sparse
-from aezoo.objectives.terms import weighted
+from aezoo.objectives.terms import one_latent, weighted
 
 
 class L1Objective:
@@ -23,7 +23,7 @@ class L1Objective:
         self.weight = config.weight
 
     def __call__(self, model: nn.Module, x: object, output: Output) -> Losses:
-        sizes = output.latents[0].z.abs().flatten(1).sum(1)
+        sizes = one_latent(model, output).z.abs().flatten(1).sum(1)
         return _priced(output, self.weight * sizes.mean())
 
 
@@ -34,7 +34,7 @@ class KLObjective:
         self.config = config
 
     def __call__(self, model: nn.Module, x: object, output: Output) -> Losses:
-        active = wide(output.latents[0].z).sigmoid().flatten(1).mean(0)
+        active = wide(one_latent(model, output).z).sigmoid().flatten(1).mean(0)
         return _priced(output, self.config.weight * bernoulli_kl(self.config.rho, active).sum())
 
 

@@ -28,8 +28,8 @@ class BTCVAEObjective:
 
     def __call__(self, model: Any, x: object, output: Output) -> Losses:
         losses = weighted(output, distortion=1.0, penalty=1.0)
-        z = output.latents[0].z.flatten(1)
         mean, scale = mean_and_scale(model, output)
+        z = output.latents[0].z.flatten(1)
         log_p = model.prior.log_prob(output.latents[0].z)  # type: ignore[union-attr,operator]
         information, correlation, apart = decomposed(z, mean, scale, log_p)
         c = self.config

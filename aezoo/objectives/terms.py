@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from aezoo.errors import CapabilityError
-from aezoo.latents import Losses, Output, mean_of, normals
+from aezoo.latents import Latent, Losses, Output, mean_of, normals
 
 
 def terms(output: Output) -> dict[str, Tensor]:
@@ -74,14 +74,42 @@ def calibration(model: Any, output: Output) -> Tensor:
     return torch.stack(parts).sum()
 
 
+def one_latent(model: Any, output: Output) -> Latent:
+    """The latent of a model that has a single one.
+
+    Raises:
+        CapabilityError: it is of several levels.
+    """
+    if len(output.latents) > 1 or output.latents[0].p is not None:
+        raise _one_level(model)
+    return output.latents[0]
+
+
+def check_one_level(model: Any) -> None:
+    """The same of a model alone, before there is an output.
+
+    Raises:
+        CapabilityError: its latents are of several levels.
+    """
+    if getattr(model.bottleneck, "several_levels", False):
+        raise _one_level(model)
+
+
+def _one_level(model: Any) -> CapabilityError:
+    return CapabilityError(
+        f"{model.spec}: the objective looks at one latent of a sample, and this model's are of "
+        "several levels; take elbo, beta, annealing, capacity, free_bits, iwae, miwae or ciwae"
+    )
+
+
 def mean_and_scale(model: Any, output: Output) -> tuple[Tensor, Tensor]:
     """Of q(z|x), independent normals: two tensors (B, D), spatial axes among D.
 
     Raises:
         CapabilityError: q is something else.
     """
-    q = normals(output.latents[0].q)
-    if q is None or len(output.latents) > 1:
+    q = normals(one_latent(model, output).q)
+    if q is None:
         raise CapabilityError(
             f"{model.spec}: the objective needs a q(z|x) of independent normals; take the "
             "posterior gaussian"
@@ -92,12 +120,20 @@ def mean_and_scale(model: Any, output: Output) -> tuple[Tensor, Tensor]:
 def kl_of_channels(model: Any, output: Output) -> Tensor:
     """KL(q(z|x) | p(z)) of each latent channel, (B, D), summed over its places.
 
+    Of a hierarchy the channels of every level, given the z drawn above, one after the other.
+
     Raises:
         CapabilityError: q or the prior is not independent normals.
     """
-    latent = output.latents[0]
-    q, p = normals(latent.q), normals(model.prior.distribution(latent.z) if model.prior else None)
-    if q is None or p is None or len(output.latents) > 1:
+    return torch.cat([_kl_of_channels(model, latent) for latent in output.latents], dim=1)
+
+
+def _kl_of_channels(model: Any, latent: Latent) -> Tensor:
+    p = latent.p
+    if p is None and model.prior is not None and not model.capabilities.codes:
+        p = model.prior.distribution(latent.z)
+    q, p = normals(latent.q), normals(p)
+    if q is None or p is None:
         raise CapabilityError(
             f"{model.spec}: the objective needs the KL of each latent channel, which independent "
             "normals have; take the posterior gaussian with the prior normal"

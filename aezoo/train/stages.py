@@ -107,6 +107,9 @@ class ModelTask:
             values = {"loss": total, "distortion": output.distortion.sum()}
             if output.rate is not None:
                 values["rate"] = output.rate.sum()
+            for level, latent in enumerate(output.latents):  # of a hierarchy
+                if len(output.latents) > 1 and latent.rate is not None:
+                    values[f"rate{level}"] = latent.rate.sum()
             if penalty is not None:
                 values["penalty"] = penalty.sum()
                 if losses.criterion is None:

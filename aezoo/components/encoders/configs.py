@@ -113,7 +113,7 @@ RECORDS = (
         "levels",
         config=Levels,
         target="aezoo.components.encoders.levels:LevelsEncoder",
-        summary="encoders one behind the other, for codes of several levels",
+        summary="encoders one behind the other, for codes or latents of several levels",
         paper=_VQVAE_2,
         example=_LEVELS,
     ),

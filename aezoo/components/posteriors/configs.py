@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from aezoo.checks import at_least
-from aezoo.records import Component
+from aezoo.records import Component, rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,30 @@ class TopK:
 
     def __post_init__(self) -> None:
         at_least(1, dim=self.dim, k=self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class TopDown:
+    blocks: tuple[int, ...] = rest()  # latents one after the other at each map, the largest first
+    dim: int = 16  # channels of each block's latent
+    width: int = 64  # channels of the path from the top down
+    hidden: int | None = None  # channels inside a residual block; none: width / 4
+
+    def __post_init__(self) -> None:
+        if not self.blocks or any(n < 1 for n in self.blocks):
+            raise ValueError("needs the number of blocks at each map, each at least 1")
+        at_least(1, dim=self.dim, width=self.width, hidden=self.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    dims: tuple[int, ...] = rest()  # latent channels of each level, the largest map first
+    hidden: int = 64  # units or channels of the layers between two levels
+
+    def __post_init__(self) -> None:
+        if not self.dims or any(n < 1 for n in self.dims):
+            raise ValueError("needs the latent channels of each level, each at least 1")
+        at_least(1, hidden=self.hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,5 +235,25 @@ RECORDS = (
         paper="Shen et al., NASH: Toward End-to-End Neural Architecture for Generative Semantic "
         "Hashing, 2018, arXiv:1805.05361",
         example="bernoulli(4)",
+    ),
+    Component(
+        "topdown",
+        config=TopDown,
+        target="aezoo.components.posteriors.topdown:TopDownPosterior",
+        summary="a deep hierarchy on a path of residual blocks, with its prior in it: VDVAE",
+        paper="Child, Very Deep VAEs Generalize Autoregressive Models and Can Outperform Them on "
+        "Images, 2020, arXiv:2011.10650",
+        example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),"
+        "topdown(2,1,dim=3,width=8),unres(8,depth=1),input=(1,8,8))",
+    ),
+    Component(
+        "ladder",
+        config=Ladder,
+        target="aezoo.components.posteriors.ladder:LadderPosterior",
+        summary="a hierarchy whose q corrects its prior at every level: ladder VAE",
+        paper="Sønderby, Raiko, Maaløe, Sønderby, Winther, Ladder Variational Autoencoders, 2016, "
+        "arXiv:1602.02282",
+        example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),ladder(2,3,hidden=8),"
+        "unres(8,depth=1),input=(1,8,8))",
     ),
 )

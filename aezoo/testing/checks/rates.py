@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.distributions import kl_divergence
 
 from aezoo.components.priors.exact import log_prob
@@ -43,6 +45,9 @@ def rate_is_monte_carlo(subject: Subject) -> None:
                 f"{model.spec}: the rate is {rate.tolist()}, but -log p(codes) {cost.tolist()}",
             )
             return
+        if latent.levels:
+            _hierarchy(model, x, cond)
+            return
         require(latent.q is not None, f"{model.spec}: the latent has no q, so there is no rate")
         assert latent.q is not None
         h = model.features(x, cond).repeat_interleave(DRAWS, 0)
@@ -64,6 +69,22 @@ def rate_is_monte_carlo(subject: Subject) -> None:
         f"{model.spec}: the rate is {[round(r, 4) for r in output.rate.tolist()]} nats, and "
         f"{[round(m, 4) for m in mean.tolist()]} by {DRAWS} draws "
         f"(standard errors {[round(e, 4) for e in error.tolist()]})",
+    )
+
+
+def _hierarchy(model: Any, x: Tensor, cond: Tensor | None) -> None:
+    """Rates are given the z drawn above: their mean over the draws is that of log q - log p."""
+    h = model.features(x, cond)
+    h = tuple(part.repeat_interleave(DRAWS, 0) for part in (h if isinstance(h, tuple) else (h,)))
+    conds = None if cond is None else cond.repeat_interleave(DRAWS, 0)
+    drawn = model.infer(h, conds, sample=True, generator=torch.Generator().manual_seed(2))
+    each = [level.q.log_prob(level.z) - level.p.log_prob(level.z) for level in drawn.levels]
+    off = (model.rate(drawn, conds) - sum(each)).double().reshape(3, DRAWS)
+    allowed = ERRORS * off.std(1) / math.sqrt(DRAWS) + 1e-4
+    require(
+        (off.mean(1).abs() <= allowed).all(),
+        f"{model.spec}: the mean rate is {off.mean(1).tolist()} nats away from that of log q - "
+        f"log p over {DRAWS} draws, and chance allows {allowed.tolist()}",
     )
 
 

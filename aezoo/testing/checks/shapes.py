@@ -41,7 +41,7 @@ def _follow(model: Any, n: int) -> None:
             by_level("the encoder's output", h).items(), shapes, strict=True
         ):
             same(name, level.shape, (n, *shape))
-        latent = model.bottleneck(h, sample=True)
+        latent = model.infer(h, cond, sample=True)
         same("z", latent.z.shape, (n, *model.bottleneck.out_shape))
         for name in ("rate", "penalty"):
             value = getattr(latent, name)
@@ -72,7 +72,7 @@ def _follow(model: Any, n: int) -> None:
         if model.corruption is not None:
             same("corrupted x", model.corruption(x).shape, x.shape)
         same("the reconstruction", model.reconstruct(x, cond).shape, x.shape)
-        if model.prior is not None:
+        if model.capabilities.sample:
             drawn = model.sample(n, cond)
             same("a sample", drawn.shape, x.shape)
             require(torch.isfinite(drawn).all(), f"{where}: a sample is not finite")

@@ -62,6 +62,11 @@ def outputs(model: Any, seed: int = 2) -> dict[str, Tensor]:
         if model.corruption is not None:
             generator = torch.Generator().manual_seed(seed)
             found["corrupted x"] = model.corruption(x, generator=generator)
+        for i, level in enumerate(latent.levels, 1):
+            found[f"z of level {i}"] = level.z
+        if model.capabilities.sample and model.prior is None:
+            drawn = model.sample(4, cond, generator=torch.Generator().manual_seed(seed))
+            found["a sample"] = drawn
         if output.rate is not None:
             found["rate"] = output.rate
         if model.prior is not None:
