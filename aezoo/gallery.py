@@ -357,6 +357,21 @@ GALLERY = (
         "posterior bernoulli",
     ),
     Example(
+        "semantic hashing with a MADE prior",
+        "vae(mlp(64),bernoulli(32),mlp(64),prior=made(64),input=(1,8,8))",
+        "prior made",
+    ),
+    Example(
+        "semantic hashing with a NADE prior",
+        "vae(mlp(64),bernoulli(32),mlp(64),prior=nade(64),input=(1,8,8))",
+        "prior nade",
+    ),
+    Example(
+        "autoencoder with an RNADE prior",
+        "ae(mlp(64),point(8),mlp(64),prior=rnade(32,4),input=(1,8,8))",
+        "prior rnade",
+    ),
+    Example(
         "binary concrete VAE",
         "vae(mlp(64),bernoulli(32,estimator=concrete,tau=0.67),mlp(64),input=(1,8,8))",
         "Maddison, Mnih, Teh, The Concrete Distribution, 2016, arXiv:1611.00712",
@@ -439,6 +454,11 @@ GALLERY = (
         "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),prior=pixelcnn(16,layers=3),"
         "input=(1,8,8))",
         "prior pixelcnn",
+    ),
+    Example(
+        "VQ-VAE with a MADE prior",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),prior=made(64),input=(1,8,8))",
+        "prior made",
     ),
     Example(
         "VQ-VAE with a PixelCNN prior for each class",

@@ -162,6 +162,35 @@ class Bits:
             raise ValueError(f"p must be between 0 and 1, not {self.p}")
 
 
+@dataclass(frozen=True, slots=True)
+class MADEConfig:
+    hidden: int = 256  # width of the two hidden layers
+    k: int | None = None  # of gumbel(n,k), whose one-hot latents it is over; none: bits, or codes
+
+    def __post_init__(self):
+        at_least(1, hidden=self.hidden)
+        at_least(2, k=self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class NADEConfig:
+    hidden: int = 256  # width of the hidden layer
+    k: int | None = None  # of gumbel(n,k), whose one-hot latents it is over; none: bits, or codes
+
+    def __post_init__(self):
+        at_least(1, hidden=self.hidden)
+        at_least(2, k=self.k)
+
+
+@dataclass(frozen=True, slots=True)
+class RNADEConfig:
+    hidden: int = 256  # width of the hidden layer
+    k: int = 10  # Gaussians of each value's mixture
+
+    def __post_init__(self):
+        at_least(1, hidden=self.hidden, k=self.k)
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -272,6 +301,36 @@ RECORDS = (
         paper="Shen et al., NASH: Toward End-to-End Neural Architecture for Generative Semantic "
         "Hashing, 2018, arXiv:1805.05361",
         example="vae(mlp(8),bernoulli(4),mlp(8),prior=bernoulli(0.3),input=(1,8,12))",
+    ),
+    Component(
+        "made",
+        config=MADEConfig,
+        target=f"{_HERE}.made:MADEPrior",
+        summary="masked autoencoder over vectors of codes, bits or one-hot latents, conditional",
+        caps=Capabilities(discrete=True, conditional=True),
+        paper="Germain, Gregor, Murray, Larochelle, MADE: Masked Autoencoder for Distribution "
+        "Estimation, 2015, arXiv:1502.03509",
+        example="made(16)",
+    ),
+    Component(
+        "nade",
+        config=NADEConfig,
+        target=f"{_HERE}.nade:NADEPrior",
+        summary="NADE over vectors of codes, bits or one-hot latents, conditional",
+        caps=Capabilities(discrete=True, conditional=True),
+        paper="Larochelle, Murray, The Neural Autoregressive Distribution Estimator, "
+        "AISTATS 2011",
+        example="nade(16)",
+    ),
+    Component(
+        "rnade",
+        config=RNADEConfig,
+        target=f"{_HERE}.rnade:RNADEPrior",
+        summary="RNADE over continuous latents, a mixture of Gaussians a value, conditional",
+        caps=Capabilities(conditional=True),
+        paper="Uria, Murray, Larochelle, RNADE: The Real-Valued Neural Autoregressive "
+        "Density-Estimator, 2013, arXiv:1306.0186",
+        example="rnade(8,3)",
     ),
     Component(
         "transformer",
