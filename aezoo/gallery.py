@@ -376,6 +376,18 @@ GALLERY = (
         "vae(mlp(64),bernoulli(32,estimator=concrete,tau=0.67),mlp(64),input=(1,8,8))",
         "Maddison, Mnih, Teh, The Concrete Distribution, 2016, arXiv:1611.00712",
     ),
+    Example(
+        "PixelVAE",
+        "vae(res(16,depth=1,down=2),gaussian(4),unres(16,depth=1),"
+        "likelihood=pixelcnn(8,width=16,layers=2,levels=17),input=(1,8,8))",
+        "likelihood pixelcnn",
+    ),
+    Example(
+        "VAE with a PixelCNN++ decoder",
+        "vae(res(16,depth=1,down=2),gaussian(4),unres(16,depth=1),"
+        "likelihood=pixelcnnpp(8,width=16,layers=1,components=3),input=(1,8,8))",
+        "likelihood pixelcnnpp",
+    ),
     # -- codes
     Example(
         "VQ-VAE, moving averages",

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from aezoo.components.likelihoods.configs import LogisticMixtureConfig
@@ -114,20 +114,34 @@ class LogisticMixture(Distribution):
         return ((mean + 1) / 2).clamp(0, 1)
 
     @torch.no_grad()
-    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+    def sample(
+        self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None
+    ) -> Tensor:
         """(*sample_shape, B,C,*S): exact draws, values on the 256 levels."""
-        draws = [self._draw() for _ in range(torch.Size(sample_shape).numel())]
+        batch, components, channels, *size = self.means.shape
+        shape = (batch, components + channels, *size)
+        where = self.means.device if generator is None else generator.device
+        draws = [
+            self.drawn(torch.rand(shape, generator=generator, device=where).to(self.means))
+            for _ in range(torch.Size(sample_shape).numel())
+        ]
         return torch.stack(draws).unflatten(0, sample_shape) if sample_shape else draws[0]
 
-    def _draw(self) -> Tensor:
-        gumbel = torch.empty_like(self.log_weights).exponential_().log().neg()
+    def drawn(self, noise: Tensor) -> Tensor:
+        """What uniform noise (B,M+C,*S) in [0,1) draws: (B,C,*S), values on the 256 levels.
+
+        The first M choose the component, the others its value in each channel.
+        """
+        components = self.log_weights.shape[1]
+        noise = noise.clamp(1e-7, 1 - 1e-7)
+        gumbel = noise[:, :components].log().neg().log().neg()
         index = (self.log_weights + gumbel).argmax(1, keepdim=True)  # (B,1,*S)
         channels: list[Tensor] = []
         for channel in range(self.means.shape[2]):
             location = _HALF * (self._mean_of(channel, channels, index) + 1)
-            uniform = torch.rand_like(location).clamp(1e-7, 1 - 1e-7)
-            noise = self.scales[:, :, channel].gather(1, index) * torch.logit(uniform)
-            level = (location + noise).round().clamp(0, TOP)
+            uniform = noise[:, components + channel].unsqueeze(1)
+            scale = self.scales[:, :, channel].gather(1, index)
+            level = (location + scale * torch.logit(uniform)).round().clamp(0, TOP)
             channels.append(level / _HALF - 1)
         return (torch.cat(channels, dim=1) + 1) / 2
 

@@ -20,6 +20,8 @@ its kernels reach, the horizontal stack once a position as small matrix products
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
@@ -109,13 +111,13 @@ class PixelCNNPrior(nn.Module):
         check_call("pixelcnn", self, shape, cond)
         device = self.embed.weight.device
         rows = as_map(uniforms(n, shape, device, generator))
-        steps = _Steps(self, n, rows.shape[2], cond)
+        steps = Steps(self.layers, n, rows.shape[2], cond)
         codes = torch.zeros(rows.shape, dtype=torch.int64, device=device)
         for i in range(rows.shape[1]):
             steps.start_row()
             for j in range(rows.shape[2]):
-                code = draw(steps.logits(j), rows[:, i, j], temperature)
-                steps.put(j, code)
+                code = draw(self._at(steps.step(j)), rows[:, i, j], temperature)
+                steps.put(j, self.embed(code))
                 codes[:, i, j] = code
         return codes.reshape(n, *shape)
 
@@ -127,6 +129,12 @@ class PixelCNNPrior(nn.Module):
         hidden = self.hidden(h.relu()).relu()
         with torch.autocast(hidden.device.type, enabled=False):  # bf16 logits cost bits
             return F.conv2d(hidden.float(), self.head.weight.float(), self.head.bias.float())
+
+    def _at(self, h: Tensor) -> Tensor:
+        """h (n,width) of one position -> (n,K) float32."""
+        hidden = F.linear(h.relu(), self.hidden.weight.flatten(1), self.hidden.bias).relu()
+        weight = self.head.weight.flatten(1).float()
+        return F.linear(hidden.float(), weight, self.head.bias.float())
 
 
 class GatedLayer(nn.Module):
@@ -181,35 +189,31 @@ def gate(x: Tensor) -> Tensor:
     return a.tanh() * b.sigmoid()
 
 
-class _Steps:
-    """The network's state between two positions of the sampler.
+class Steps:
+    """The state of gated layers between two positions of a sampler.
 
     A layer keeps the rows of its vertical input that its kernel reaches, with the columns'
     padding, and the current row of its horizontal input, with the past's padding.
     """
 
-    def __init__(self, prior: PixelCNNPrior, n: int, columns: int, cond: Tensor | None):
-        self.prior = prior
-        self.layers = [_LayerSteps(layer, n, columns, cond) for layer in prior.layers]
+    def __init__(self, layers: Iterable[GatedLayer], n: int, columns: int, cond: Tensor | None):
+        self.layers = [_LayerSteps(layer, n, columns, cond) for layer in layers]
 
     def start_row(self) -> None:
         v = None
         for layer in self.layers:
             v = layer.start_row(v)
 
-    def logits(self, j: int) -> Tensor:
-        """(n,K) at column j of the current row, given all codes put so far."""
-        h = None
-        for layer in self.layers:
+    def step(self, j: int) -> Tensor:
+        """The last layer's h (n,width) at column j of the row, given all that was put so far."""
+        h = self.layers[0].step(None, j)
+        for layer in self.layers[1:]:
             h = layer.step(h, j)
-        prior = self.prior
-        hidden = F.linear(h.relu(), prior.hidden.weight.flatten(1), prior.hidden.bias).relu()
-        head = prior.head
-        return F.linear(hidden.float(), head.weight.flatten(1).float(), head.bias.float())
+        return h
 
-    def put(self, j: int, code: Tensor) -> None:
-        """The code (n,) drawn at column j of the current row."""
-        self.layers[0].put(j, self.prior.embed(code))
+    def put(self, j: int, embedded: Tensor) -> None:
+        """What was drawn at column j of the current row, embedded: (n,width)."""
+        self.layers[0].put(j, embedded)
 
 
 class _LayerSteps:
