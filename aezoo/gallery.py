@@ -64,6 +64,11 @@ GALLERY = (
         weight_decay=0.01,
     ),
     Example(
+        "dropout autoencoder",
+        "ae(mlp(64),dropout(32,p=0.2),mlp(64),input=(1,8,8))",
+        "posterior dropout",
+    ),
+    Example(
         "sparse autoencoder, L1",
         "ae(mlp(64),point(100),mlp(64),objective=l1(0.1),input=(1,8,8))",
         "objective l1",

@@ -169,3 +169,19 @@ def test_it_learns_and_its_schedule_makes_a_run_repeatable() -> None:
     first = run()
     assert sum(first[-20:]) < 0.9 * sum(first[:20])
     assert run() == first
+
+
+def test_dropout_drops_its_share_in_training_alone_and_keeps_the_mean() -> None:
+    model = aezoo.create("ae(mlp(8),dropout(6,p=0.25),mlp(8),input=(1,2,3))").double()
+    h = torch.randn(1, 8).double().expand(20_000, -1)
+    dense = model.eval().bottleneck(h).z
+    torch.testing.assert_close(dense, model.bottleneck.point(h).z)
+    model.train()
+    z = model.bottleneck(h, generator=torch.Generator().manual_seed(1)).z
+    assert abs(float((z == 0).double().mean()) - 0.25) < 5e-3  # six standard errors
+    torch.testing.assert_close(z[z != 0], (dense / 0.75)[z != 0])
+    torch.testing.assert_close(z.mean(0), dense[0], rtol=0.03, atol=0)
+    again = model.bottleneck(h, generator=torch.Generator().manual_seed(1)).z
+    assert torch.equal(z, again)
+    with pytest.raises(aezoo.SpecError, match=r"p must be in \[0, 1\)"):
+        aezoo.create("ae(mlp(8),dropout(6,p=1.0),mlp(8),input=(1,2,3))")

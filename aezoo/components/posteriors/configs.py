@@ -63,6 +63,17 @@ class TopK:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropout:
+    dim: int  # latent channels D
+    p: float = 0.5  # how probably a value is zero, in training
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim)
+        if not 0 <= self.p < 1:
+            raise ValueError(f"p must be in [0, 1), not {self.p}")
+
+
+@dataclass(frozen=True, slots=True)
 class TopDown:
     blocks: tuple[int, ...] = rest()  # latents one after the other at each map, the largest first
     dim: int = 16  # channels of each block's latent
@@ -200,6 +211,15 @@ RECORDS = (
         summary="a point of which the k largest values are kept",
         paper="Makhzani, Frey, k-Sparse Autoencoders, 2013, arXiv:1312.5663",
         example="topk(4,2)",
+    ),
+    Component(
+        "dropout",
+        config=Dropout,
+        target="aezoo.components.posteriors.dropout:DropoutPosterior",
+        summary="a point with dropout in training",
+        paper="Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, Dropout: A Simple Way to "
+        "Prevent Neural Networks from Overfitting, JMLR 15, 2014",
+        example="dropout(4)",
     ),
     Component(
         "gumbel",
