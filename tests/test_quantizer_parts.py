@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import aezoo
 from aezoo.components.quantizers.gauges import gauges, joined, occurrences
@@ -22,6 +23,13 @@ SPECS = [
     "vq(8,4,update=gradient,estimator=rotation)",
     "fsq(4,5,2)",
     "rvq(2,8,4)",
+    "pq(2,8,4)",
+    "cosine_vq(8,4)",
+    "simvq(8,4)",
+    "lfq(4)",
+    "bsq(4,q=2)",
+    "rfsq(2,3,4)",
+    "sqvae(8,4)",
 ]
 
 
@@ -77,6 +85,31 @@ def test_digits_and_numbers_are_one_to_one():
     first_fastest = [list(reversed(d)) for d in itertools.product(*map(range, reversed(levels)))]
     assert digits.tolist() == first_fastest
     assert torch.equal(number_of(digits, torch.tensor(bases)), codes)
+
+
+class NoSync(TorchDispatchMode):
+    """Fails where the host would wait for the device: for a value, or a size that hangs on one."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        assert name not in ("_local_scalar_dense", "nonzero", "masked_select", "_unique2"), name
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_training_step_does_not_wait_for_the_device(spec):
+    quantizer = made(spec).train()
+    quantizer(torch.randn(4, 6, 3, 4))  # the first batch may: it starts codebooks
+    h = torch.randn(4, 6, 3, 4, requires_grad=True)
+    with NoSync():
+        latent = quantizer(h, sample=True)
+        loss = latent.z.square().sum()
+        if latent.penalty is not None:
+            loss = loss + latent.penalty.sum()
+        loss.backward()
+        quantizer.eval()(h.detach())
+    assert h.grad is not None
+    assert h.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("spec", SPECS)
