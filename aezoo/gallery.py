@@ -347,6 +347,12 @@ GALLERY = (
         "posterior gumbel",
     ),
     Example(
+        "JointVAE",
+        "vae(mlp(64),joint(gaussian(8),gumbel(1,10)),mlp(64),"
+        "objective=joint_capacity((5.0,2.0),gamma=5.0,steps=100),input=(1,8,8))",
+        "posterior joint",
+    ),
+    Example(
         "hyperspherical VAE",
         "vae(mlp(64),vmf(8),mlp(64),input=(1,8,8))",
         "posterior vmf",

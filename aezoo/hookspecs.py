@@ -165,7 +165,9 @@ def aezoo_priors() -> Iterable[Component]:
     It may have more. ``attach(model)`` is called once with the built model, whose encoder it may
     use; it keeps the model out of its submodules. ``start(latents (N,D,*L))``, or codes, is
     called before a prior is fitted on a finished model's latents (codes of several levels are as
-    many arguments), to begin near them; it may draw from torch's global generator.
+    many arguments), to begin near them; it may draw from torch's global generator. One over
+    several parts of z says what each costs, ``rates(q, z, cond, generator) -> ((B,), ...)`` in
+    nats: a vae adds them up and keeps them in `Latent.rates`.
     """
 
 

@@ -35,6 +35,7 @@ class Latent:
     penalty: Tensor | None = None  # (B,) commitment, entropy, sparsity: never in the ELBO
     metrics: dict[str, Tensor] = field(default_factory=dict)  # scalars, detached
     levels: tuple[Latent, ...] = ()  # of a hierarchy: each level's own, the largest map first
+    rates: tuple[Tensor, ...] = ()  # (B,) of each part of a joint latent; together the rate
 
 
 @dataclass(slots=True)

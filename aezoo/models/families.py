@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution
 
-from aezoo.components.priors.exact import log_prob
+from aezoo.components.priors.exact import closed_kl, log_prob
 from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, levels
@@ -53,11 +52,15 @@ class VAE(Autoencoder):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """KL(q(z|x) | p(z)): in closed form where the pair has one, else log q(z) - log p(z)."""
-        p = self.prior.distribution(latent.z)
-        if p is not None:
-            with contextlib.suppress(NotImplementedError):  # the pair has no closed form
-                return kl_divergence(self._q(latent), p)
-        return self.log_ratio((latent,), cond, generator)
+        q = self._q(latent)
+        if hasattr(self.prior, "rates"):
+            told = self.embed_for_prior(cond)
+            latent.rates = self.prior.rates(q, latent.z, told, generator)
+            each = enumerate(latent.rates)
+            latent.metrics |= {f"rate{i}": rate.mean().detach() for i, rate in each}
+            return sum(latent.rates[1:], latent.rates[0])
+        rate = closed_kl(self.prior, q, latent.z)
+        return self.log_ratio((latent,), cond, generator) if rate is None else rate
 
     def _q(self, latent: Latent) -> Distribution:
         if latent.q is None:

@@ -47,6 +47,19 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
+class JointCapacity:
+    nats: tuple[float, ...]  # C at the end, of each part of the posterior joint
+    gamma: float = 30.0  # price of a nat away from C
+    steps: int = 25_000  # until C is at its end
+
+    def __post_init__(self) -> None:
+        at_least(0.0, gamma=self.gamma)
+        at_least(1, steps=self.steps)
+        if len(self.nats) < 2 or any(c < 0 for c in self.nats):
+            raise ValueError(f"nats is at least two capacities, none below 0, not {self.nats}")
+
+
+@dataclass(frozen=True, slots=True)
 class FreeBits:
     nats: float = 0.5  # that each latent channel has for nothing
 
@@ -296,6 +309,16 @@ RECORDS = (
         target=f"{_HERE}.capacity:CapacityObjective",
         summary="the rate held at a capacity that grows",
         paper="Burgess et al., Understanding disentangling in beta-VAE, 2018, arXiv:1804.03599",
+    ),
+    Component(
+        "joint_capacity",
+        config=JointCapacity,
+        target=f"{_HERE}.joint_capacity:JointCapacityObjective",
+        summary="the rate of each part of a joint latent held at a capacity that grows",
+        paper="Dupont, Learning Disentangled Joint Continuous and Discrete Representations, 2018, "
+        "arXiv:1804.00104",
+        example="vae(mlp(8),joint(gaussian(2),gumbel(1,3)),mlp(8),"
+        "objective=joint_capacity((2.0,1.0)),input=(1,8,12))",
     ),
     Component(
         "free_bits",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from aezoo.checks import at_least
 from aezoo.records import Component, rest
@@ -160,6 +160,21 @@ class Bits:
                 raise ValueError(f"{name} must be above 0, not {value}")
 
 
+@dataclass(frozen=True, slots=True)
+class JointConfig:
+    parts: tuple[Any, ...] = rest("posterior")  # in the order of their channels
+
+    def __post_init__(self) -> None:
+        if len(self.parts) < 2:
+            raise ValueError(f"takes at least two posteriors, not {len(self.parts)}")
+
+    @property
+    def default_prior(self) -> str:
+        """What a vae's prior is where its spec says nothing: each part's own."""
+        own = (getattr(part.config, "default_prior", "normal") for part in self.parts)
+        return f"joint({','.join(own)})"
+
+
 _VAE = "Kingma, Welling, Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114"
 _FLOWS = "Rezende, Mohamed, Variational Inference with Normalizing Flows, 2015, arXiv:1505.05770"
 
@@ -255,6 +270,15 @@ RECORDS = (
         paper="Shen et al., NASH: Toward End-to-End Neural Architecture for Generative Semantic "
         "Hashing, 2018, arXiv:1805.05361",
         example="bernoulli(4)",
+    ),
+    Component(
+        "joint",
+        config=JointConfig,
+        target="aezoo.components.posteriors.joint:JointPosterior",
+        summary="several posteriors side by side on the channels",
+        paper="Dupont, Learning Disentangled Joint Continuous and Discrete Representations, 2018, "
+        "arXiv:1804.00104",
+        example="joint(gaussian(2),gumbel(1,3))",
     ),
     Component(
         "topdown",

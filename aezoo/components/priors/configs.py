@@ -191,6 +191,15 @@ class RNADEConfig:
         at_least(1, hidden=self.hidden, k=self.k)
 
 
+@dataclass(frozen=True, slots=True)
+class JointConfig:
+    parts: tuple[Any, ...] = rest("prior")  # one for each part of the posterior joint
+
+    def __post_init__(self):
+        if len(self.parts) < 2:
+            raise ValueError(f"takes at least two priors, not {len(self.parts)}")
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -331,6 +340,17 @@ RECORDS = (
         paper="Uria, Murray, Larochelle, RNADE: The Real-Valued Neural Autoregressive "
         "Density-Estimator, 2013, arXiv:1306.0186",
         example="rnade(8,3)",
+    ),
+    Component(
+        "joint",
+        config=JointConfig,
+        target=f"{_HERE}.joint:JointPrior",
+        summary="a prior for each part of a joint latent",
+        caps=Capabilities(conditional=True),
+        paper="Dupont, Learning Disentangled Joint Continuous and Discrete Representations, 2018, "
+        "arXiv:1804.00104",
+        example="vae(mlp(8),joint(gaussian(1),gaussian(1)),mlp(8),prior=joint(normal,mog(2)),"
+        "input=(1,8,12))",
     ),
     Component(
         "transformer",

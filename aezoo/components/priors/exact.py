@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Generator, Tensor
+from torch.distributions import Distribution, kl_divergence
 
 
 def is_exact(prior: Any) -> bool:
@@ -19,3 +20,14 @@ def log_prob(
     if is_exact(prior):
         return prior.log_prob(given, cond)
     return prior.log_prob(given, cond, generator=generator)
+
+
+def closed_kl(prior: Any, q: Distribution, z: Tensor) -> Tensor | None:
+    """KL(q | p) in nats, (B,), or None where the pair has no closed form; z (B,D,*L) is of q."""
+    p = prior.distribution(z)
+    if p is None:
+        return None
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:  # what torch says of an unknown pair
+        return None
