@@ -344,6 +344,21 @@ def test_p_is_told_the_condition(spec: str) -> None:
         model.reconstruct(some(2))
 
 
+@pytest.mark.parametrize("spec", [TOPDOWN, LADDER], ids=["topdown", "ladder"])
+@torch.no_grad()
+def test_a_condition_that_is_a_part_of_x_need_not_be_given(spec: str) -> None:
+    model, x = make(spec, 0.3, cond="half(left)"), some()
+    c = model.condition(x)
+    assert torch.equal(model.reconstruct(x), model.reconstruct(x, c))
+    assert torch.equal(model.encode(x).levels[0].z, model.encode(x, c).levels[0].z)
+    assert torch.equal(*(model.redraw(x, 1, given, generator=seeded()) for given in (None, c)))
+    way = model.interpolate(x, x.flip(0), steps=3)
+    torch.testing.assert_close(way[-1], model.reconstruct(x.flip(0)))
+    assert model.sample(5, c).shape == x.shape
+    with pytest.raises(CapabilityError, match="cannot draw"):
+        model.sample(5)
+
+
 # -- shapes and building
 
 

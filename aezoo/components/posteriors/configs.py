@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from aezoo.checks import at_least
-from aezoo.records import Component, rest
+from aezoo.records import Capabilities, Component, rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +285,7 @@ RECORDS = (
         config=TopDown,
         target="aezoo.components.posteriors.topdown:TopDownPosterior",
         summary="a deep hierarchy on a path of residual blocks, with its prior in it: VDVAE",
+        caps=Capabilities(conditional=True),
         paper="Child, Very Deep VAEs Generalize Autoregressive Models and Can Outperform Them on "
         "Images, 2020, arXiv:2011.10650",
         example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),"
@@ -295,6 +296,7 @@ RECORDS = (
         config=Ladder,
         target="aezoo.components.posteriors.ladder:LadderPosterior",
         summary="a hierarchy whose q corrects its prior at every level: ladder VAE",
+        caps=Capabilities(conditional=True),
         paper="Sønderby, Raiko, Maaløe, Sønderby, Winther, Ladder Variational Autoencoders, 2016, "
         "arXiv:1602.02282",
         example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),ladder(2,3,hidden=8),"
