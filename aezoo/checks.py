@@ -25,6 +25,12 @@ def widths_given(widths: tuple[int, ...], least: int = 1) -> None:
         raise ValueError(f"needs at least {least} width(s), each at least 1")
 
 
+def heads_fit(heads: int, width: int) -> None:
+    """Raises ValueError unless ``width`` channels split evenly over ``heads`` of attention."""
+    if heads < 1 or width % heads:
+        raise ValueError(f"width = {width} must split evenly over heads, and heads = {heads}")
+
+
 def several(parts: tuple[Any, ...]) -> None:
     """Raises ValueError unless there are two parts or more, one a level."""
     if len(parts) < 2:

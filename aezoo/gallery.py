@@ -176,6 +176,16 @@ GALLERY = (
         "family vae",
     ),
     Example(
+        "VAE of ConvNeXt blocks",
+        "vae(convnext(32,depth=1,down=2),gaussian(2),unconvnext(32,depth=1),input=(1,8,8))",
+        "encoder convnext",
+    ),
+    Example(
+        "VAE on a timm backbone",
+        "vae(timm(resnet10t,stage=1),gaussian(4),unres(16,depth=1),input=(1,8,8))",
+        "encoder timm",
+    ),
+    Example(
         "beta-VAE",
         "vae(mlp(64),gaussian(8),mlp(64),objective=beta(4.0),input=(1,8,8))",
         "objective beta",
@@ -404,6 +414,11 @@ GALLERY = (
         "VQ-VAE, moving averages",
         "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),input=(1,8,8))",
         "quantizer vq",
+    ),
+    Example(
+        "VQ-VAE with attention",
+        "vqvae(resattn(16,depth=1,down=2),vq(32,8),unresattn(16,depth=1),input=(1,8,8))",
+        "encoder resattn",
     ),
     Example(
         "VQ-VAE, codebook by gradient",

@@ -193,6 +193,13 @@ def test_an_unknown_network_names_near_ones() -> None:
         feature_maps("resnet17", (0,), channels=3, size=(8, 8), pretrained=False)
 
 
+def test_pictures_too_small_for_the_network() -> None:
+    looks = Perceptual("vgg11", (0, 4), pretrained=False)
+    looks.shape = (1, 8, 8)
+    with pytest.raises(ShapeError, match=r"vgg11 cannot reduce 8 x 8 .* map 0, 4 .*earlier map"):
+        looks(torch.rand(2, 1, 8, 8))
+
+
 @pytest.mark.parametrize("shape", ["(1,64)", "(2,8,8)", "(3,4,8,8)"])
 def test_the_network_looks_at_pictures(shape: str) -> None:
     with pytest.raises(CapabilityError, match="looks at pictures of 1 or 3 channels"):

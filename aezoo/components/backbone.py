@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -49,6 +52,25 @@ def feature_maps(
         if not pretrained:
             raise
         raise no_weights(name, error) from error
+
+
+@contextmanager
+def readable(name: str, layers: tuple[int, ...], size: tuple[int, ...]) -> Iterator[None]:
+    """Inside, a first run of the network: what it cannot read becomes a ShapeError with a fix."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")  # it tells of the error at length
+    silent, log.disabled = log.disabled, True
+    try:
+        yield
+    except RuntimeError as error:
+        what = str(error).splitlines()[0]
+        counted = ", ".join(map(str, layers))
+        raise ShapeError(
+            f"timm's {name} cannot reduce {' x '.join(map(str, size))} as far as to its map "
+            f"{counted} ({what}); take an earlier map (0 is the largest), a larger input, or a "
+            "network that pads, as resnet18"
+        ) from error
+    finally:
+        log.disabled = silent
 
 
 def no_weights(name: str, error: Exception) -> WeightsNotCachedError:

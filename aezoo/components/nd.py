@@ -83,6 +83,11 @@ def halved(size: tuple[int, ...], times: int) -> tuple[int, ...]:
     return tuple(-(-n // 2**times) for n in size)
 
 
+def pyramid(width: int, maps: int) -> list[int]:
+    """The channels of ``maps`` maps, the smallest first: each larger one has half, 16 at least."""
+    return [max(width >> i, min(width, 16)) for i in range(maps)]
+
+
 def crop(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """The first ``size`` places along each spatial axis."""
     if tuple(x.shape[2:]) == tuple(size):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aezoo.components.backbone import feature_maps
+from aezoo.components.backbone import feature_maps, readable
 from aezoo.components.nd import wide
 from aezoo.errors import CapabilityError
 
@@ -46,7 +46,7 @@ class Perceptual(nn.Module):
         """Load the network to where x is. The global generators are left as they were.
 
         Raises:
-            ShapeError: timm has no such network.
+            ShapeError: timm has no such network, or it cannot read pictures so small.
             WeightsNotCachedError: its weights cannot be had now; says how to get them.
         """
         with torch.inference_mode(False):  # these weights outlive the call
@@ -62,6 +62,8 @@ class Perceptual(nn.Module):
                 settings: Any = network.pretrained_cfg
                 for key in ("mean", "std"):
                     self.register_buffer(key, torch.tensor(settings[key]).view(1, -1, 1, 1))
+                with readable(self.name, self.layers, self.shape[1:]), torch.no_grad():
+                    network.eval()(torch.zeros(1, 3, *self.shape[1:]))
             self.network = network.requires_grad_(False)
             self.to(device=x.device, dtype=x.dtype).eval()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aezoo.checks import at_least
-from aezoo.components.encoders.configs import MLP, Conv
+from aezoo.checks import at_least, heads_fit
+from aezoo.components.encoders.configs import CONVNEXT, MLP, VQGAN, Conv
 from aezoo.records import Component
 
 
@@ -19,6 +19,29 @@ class UnRes:
         at_least(2, width=self.width)
         at_least(0, depth=self.depth)
         at_least(1, hidden=self.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class UnConvNeXt:
+    width: int  # channels at the latents' resolution; half of it at twice the size, 16 at least
+    depth: int = 2  # blocks at each resolution
+    scale: float = 1e-6  # of what a block adds, at the start
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth, scale=self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class UnResAttn:
+    width: int  # channels at the latents' resolution; half of it at twice the size, 16 at least
+    depth: int = 2  # residual blocks at each resolution
+    heads: int = 1  # of the attention
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth)
+        heads_fit(self.heads, self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +76,22 @@ RECORDS = (
         summary="the VQ-VAE paper's residual network, from a map to any size",
         paper=_VQVAE,
         example="unres(8,depth=1)",
+    ),
+    Component(
+        "unconvnext",
+        config=UnConvNeXt,
+        target="aezoo.components.decoders.unconvnext:UnConvNeXtDecoder",
+        summary="ConvNeXt blocks, from a map to any size",
+        paper=CONVNEXT,
+        example="unconvnext(8,depth=1)",
+    ),
+    Component(
+        "unresattn",
+        config=UnResAttn,
+        target="aezoo.components.decoders.unresattn:UnResAttnDecoder",
+        summary="VQGAN's network, with attention at the smallest map, from a map to any size",
+        paper=VQGAN,
+        example="unresattn(8,depth=1)",
     ),
     Component(
         "linear",

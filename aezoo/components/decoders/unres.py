@@ -9,9 +9,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from aezoo.components.decoders.configs import UnRes
-from aezoo.components.nd import conv, doublings, up
+from aezoo.components.decoders.maps import ways_up
+from aezoo.components.nd import conv, up
 from aezoo.components.residual import residual_stack
-from aezoo.errors import ShapeError
 
 
 class UnResDecoder(nn.Module):
@@ -21,14 +21,8 @@ class UnResDecoder(nn.Module):
 
     def __init__(self, config: UnRes, *, in_shape: tuple[int, ...], out_shape: tuple[int, ...]):
         super().__init__()
-        rank = len(out_shape) - 1
-        if len(in_shape) != len(out_shape):
-            raise ShapeError(
-                f"unres needs a map with {rank} spatial axes, but its input is {in_shape}; "
-                "for vector latents take deconv or mlp, or an encoder that keeps a map, as res"
-            )
+        rank, times = len(out_shape) - 1, ways_up("unres", in_shape, out_shape)
         self.in_shape, self.out_shape = in_shape, out_shape
-        times = doublings(in_shape[1:], out_shape[1:])
         layers: list[nn.Module] = [conv(rank, in_shape[0], config.width, 3)]
         layers += residual_stack(rank, config.width, config.depth, config.hidden)
         channels = config.width

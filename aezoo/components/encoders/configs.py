@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aezoo.checks import Activation, at_least, several, widths_given
+from aezoo.checks import Activation, at_least, heads_fit, several, widths_given
 from aezoo.records import Capabilities, Component, rest
 
 
@@ -40,8 +40,39 @@ class Res:
         at_least(2, width=self.width)
         at_least(0, depth=self.depth)
         at_least(1, hidden=self.hidden)
-        if self.down < 1 or self.down & (self.down - 1):
-            raise ValueError(f"down must be a power of two, not {self.down}")
+        _halvings(self.down)
+
+
+@dataclass(frozen=True, slots=True)
+class ConvNeXt:
+    width: int  # channels at the latents' resolution; half of it at twice the size, 16 at least
+    depth: int = 2  # blocks at each resolution
+    down: int = 4  # how much smaller the latents' map is, a power of two
+    scale: float = 1e-6  # of what a block adds, at the start
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth, scale=self.scale)
+        _halvings(self.down)
+
+
+@dataclass(frozen=True, slots=True)
+class ResAttn:
+    width: int  # channels at the latents' resolution; half of it at twice the size, 16 at least
+    depth: int = 2  # residual blocks at each resolution
+    heads: int = 1  # of the attention
+    down: int = 4  # how much smaller the latents' map is, a power of two
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth)
+        heads_fit(self.heads, self.width)
+        _halvings(self.down)
+
+
+def _halvings(down: int) -> None:
+    if down < 1 or down & (down - 1):
+        raise ValueError(f"down must be a power of two, not {down}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +98,13 @@ class Levels:
 _VQVAE = (
     "van den Oord, Vinyals, Kavukcuoglu, Neural Discrete Representation Learning, 2017, "
     "arXiv:1711.00937"
+)
+CONVNEXT = (
+    "Liu, Mao, Wu, Feichtenhofer, Darrell, Xie, A ConvNet for the 2020s, 2022, arXiv:2201.03545"
+)
+VQGAN = (
+    "Esser, Rombach, Ommer, Taming Transformers for High-Resolution Image Synthesis, 2020, "
+    "arXiv:2012.09841"
 )
 _VQVAE_2 = (
     "Razavi, van den Oord, Vinyals, Generating Diverse High-Fidelity Images with VQ-VAE-2, 2019, "
@@ -108,6 +146,22 @@ RECORDS = (
         paper="Wightman, PyTorch Image Models, 2019, doi:10.5281/zenodo.4414861",
         caps=Capabilities(ranks=(2,)),
         example="timm(resnet10t,stage=1)",
+    ),
+    Component(
+        "convnext",
+        config=ConvNeXt,
+        target="aezoo.components.encoders.convnext:ConvNeXtEncoder",
+        summary="ConvNeXt blocks; ends in a map, takes any size",
+        paper=CONVNEXT,
+        example="convnext(8,depth=1)",
+    ),
+    Component(
+        "resattn",
+        config=ResAttn,
+        target="aezoo.components.encoders.resattn:ResAttnEncoder",
+        summary="VQGAN's network, with attention at the smallest map; takes any size",
+        paper=VQGAN,
+        example="resattn(8,depth=1)",
     ),
     Component(
         "levels",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aezoo.components.backbone import feature_maps
+from aezoo.components.backbone import feature_maps, readable
 from aezoo.components.encoders.configs import Timm
 
 
@@ -44,7 +44,8 @@ class TimmEncoder(nn.Module):
             chosen = values if len(values) == in_shape[0] else (0.5,) * in_shape[0]
             self.register_buffer(key, torch.tensor(chosen).view(1, -1, 1, 1))
         self.in_shape = in_shape
-        self.out_shape = self._measure(in_shape)
+        with readable(config.name, (config.stage,), in_shape[1:]):
+            self.out_shape = self._measure(in_shape)
 
     def _measure(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The feature map's shape, by a run that computes nothing."""
