@@ -344,7 +344,7 @@ def test_no_option_is_taken_for_one_of_torchruns() -> None:
 
     theirs = [o for action in get_args_parser()._actions for o in action.option_strings]
     commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
-    for name in ("bench", "train"):
+    for name in ("bench", "train", "fit-prior"):
         for option in commands[name].params:
             ours = [o for o in option.opts if not any(their.startswith(o) for their in theirs)]
             assert ours or option.param_type_name == "argument", (name, option.opts)
