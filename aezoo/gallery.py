@@ -421,6 +421,11 @@ GALLERY = (
         "encoder resattn",
     ),
     Example(
+        "VQ-VAE of vision transformers",
+        "vqvae(vit(32,depth=2,patch=2),vq(32,8),unvit(32,depth=2,patch=2),input=(1,8,8))",
+        "encoder vit",
+    ),
+    Example(
         "VQ-VAE, codebook by gradient",
         "vqvae(res(16,depth=1,down=2),vq(32,8,update=gradient),unres(16,depth=1),input=(1,8,8))",
         "quantizer vq",

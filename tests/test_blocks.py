@@ -14,12 +14,15 @@ import aezoo
 from aezoo.components import nd
 from aezoo.components.attention import MapAttention, SmoothBlock
 from aezoo.components.convnext import ConvNeXtBlock, PlaceNorm
-from aezoo.components.decoders.configs import UnConvNeXt, UnResAttn
+from aezoo.components.decoders.configs import UnConvNeXt, UnResAttn, UnViT
 from aezoo.components.decoders.unconvnext import UnConvNeXtDecoder
 from aezoo.components.decoders.unresattn import UnResAttnDecoder
-from aezoo.components.encoders.configs import ConvNeXt, ResAttn
+from aezoo.components.decoders.unvit import UnViTDecoder
+from aezoo.components.encoders.configs import ConvNeXt, ResAttn, ViT
 from aezoo.components.encoders.convnext import ConvNeXtEncoder
 from aezoo.components.encoders.resattn import ResAttnEncoder
+from aezoo.components.encoders.vit import ViTEncoder
+from aezoo.components.vit import MapTransformer, TransformerBlock, positions
 from aezoo.errors import ShapeError
 
 SHAPES = [(1, 5), (2, 64), (1, 28, 28), (3, 7, 9), (1, 1, 1), (2, 5, 6, 7), (3, 1, 4)]
@@ -224,6 +227,125 @@ def test_wrong_arguments_are_said(text: str, message: str) -> None:
         aezoo.create(f"ae({text},point(2),unres(8))")
 
 
+# -- transformers
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("patch", [1, 2, 3])
+def test_patches_of_any_shape(patch: int, shape: tuple[int, ...]) -> None:
+    encoder = ViTEncoder(ViT(8, 1, 2, patch), in_shape=shape)
+    h = encoder(torch.rand(2, *shape))
+    assert h.shape == (2, *encoder.out_shape) == (2, 8, *(math.ceil(n / patch) for n in shape[1:]))
+    decoder = UnViTDecoder(UnViT(8, 1, 2, patch), in_shape=h.shape[1:], out_shape=(4, *shape[1:]))
+    params = decoder(h)
+    assert nd.crop(params, shape[1:]).shape == (2, 4, *shape[1:])
+    params.square().sum().backward()
+    for part in (encoder, decoder):
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in part.parameters())
+
+
+def test_transformers_read_any_size() -> None:
+    small, large = (2, 9, 12), (2, 16, 21)
+    encoder, other = (stirred(ViTEncoder(ViT(8, 2, 2, 3), in_shape=s)) for s in (small, large))
+    other.load_state_dict(encoder.state_dict())
+    x = torch.rand(2, *large)
+    assert encoder.any_size
+    assert torch.equal(encoder(x), other(x))
+    decoder, beyond = (
+        UnViTDecoder(UnViT(8, 2, 2, 3), in_shape=e.out_shape, out_shape=(1, *s[1:]))
+        for e, s in ((encoder, small), (other, large))
+    )
+    beyond.load_state_dict(decoder.state_dict())
+    assert decoder.any_size
+    assert torch.equal(decoder(other(x)), beyond(other(x)))
+
+
+def test_the_transformers_block_is_torchs() -> None:
+    block = stirred(TransformerBlock(8, 2)).double()
+    theirs = nn.TransformerEncoderLayer(
+        8, 2, 32, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    ).double()
+    pairs = {
+        "self_attn.in_proj_weight": block.qkv.weight, "self_attn.in_proj_bias": block.qkv.bias,
+        "self_attn.out_proj.weight": block.project.weight,
+        "self_attn.out_proj.bias": block.project.bias,
+        "norm1.weight": block.before.weight, "norm1.bias": block.before.bias,
+        "norm2.weight": block.mlp[0].weight, "norm2.bias": block.mlp[0].bias,
+        "linear1.weight": block.mlp[1].weight, "linear1.bias": block.mlp[1].bias,
+        "linear2.weight": block.mlp[3].weight, "linear2.bias": block.mlp[3].bias,
+    }  # fmt: skip
+    theirs.load_state_dict(pairs)
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+    torch.testing.assert_close(block(x), theirs.train()(x))
+
+
+@pytest.mark.parametrize(("size", "width"), [((7,), 9), ((4, 5), 8), ((2, 3, 4), 13)])
+def test_every_place_has_its_own_position(size: tuple[int, ...], width: int) -> None:
+    found = positions(size, width, torch.device("cpu"))
+    assert found.shape == (width, *size)
+    places = found.flatten(1).T
+    assert len(torch.unique(places, dim=0)) == math.prod(size)
+    waves = width // (2 * len(size))
+    assert not found[2 * len(size) * waves :].any()
+    for axis, n in enumerate(size):
+        for place in range(n):
+            at = [0] * len(size)
+            at[axis] = place
+            for i in range(waves):
+                angle = place / 10_000 ** (i / waves)
+                mine = found[(slice(None), *at)][2 * axis * waves :]
+                assert float(mine[i]) == pytest.approx(math.sin(angle), abs=1e-6)
+                assert float(mine[waves + i]) == pytest.approx(math.cos(angle), abs=1e-6)
+
+
+def test_a_place_becomes_a_patch_as_large_as_it_was() -> None:
+    layer: Any = nd.unpatched(2, 64, 3, 4)
+    z = torch.randn(8, 64, 3, 3)
+    assert 0.4 < float(layer(z).detach().std()) < 0.8  # 1 / sqrt(3), as of a dense layer
+    by_hand = torch.einsum("cpij,c->pij", layer.weight, z[0, :, 1, 2]) + layer.bias[:, None, None]
+    torch.testing.assert_close(layer(z)[0, :, 4:8, 8:12], by_hand)
+
+
+def test_a_patch_is_a_linear_map() -> None:
+    encoder: Any = ViTEncoder(ViT(6, 0, 1, 2), in_shape=(3, 4, 6))
+    x = torch.rand(1, 3, 4, 6)
+    by_hand = encoder.embed.weight.flatten(1) @ x[0, :, 2:4, 4:6].flatten() + encoder.embed.bias
+    by_hand = by_hand + positions((2, 3), 6, x.device)[:, 1, 2]
+    expected = encoder.transformer.norm(by_hand)
+    torch.testing.assert_close(encoder(x)[0, :, 1, 2], expected)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("ae(mlp(8),point(4),unvit(8))", r"unvit needs a map .* take deconv or mlp"),
+        ("ae(vit(8,patch=8),point(4),unvit(8))", r"patches of 4 do not lead .*; take patch=8"),
+        (
+            "ae(vit(8,patch=4),point(4),unvit(8,patch=3),input=(1,8,30))",
+            r"from a map of size \(2, 8\) to size \(8, 30\); take patch=4",
+        ),
+        (
+            "ae(timm(resnet18,stage=0),point(4),unvit(8),input=(1,9,30))",
+            r"from a map of size \(5, 15\) to size \(9, 30\); take patch=2",
+        ),
+        (
+            "ae(vit(2,heads=1),point(4),unvit(8))",
+            "takes 4 channels at least, and width is 2; take a wider",
+        ),
+    ],
+)
+def test_what_a_transformer_cannot_do_is_said(spec: str, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        aezoo.create(spec)
+
+
+def test_a_transformer_without_layers_still_has_its_norm() -> None:
+    h = torch.randn(2, 8, 3, 3)
+    found = MapTransformer(2, 8, 0, 1)(h)
+    expected = F.layer_norm((h + positions((3, 3), 8, h.device)).movedim(1, -1), (8,))
+    torch.testing.assert_close(found, expected.movedim(-1, 1))
+
+
 # -- timm's backbones, and decoders for whatever they leave
 
 
@@ -246,6 +368,15 @@ def test_a_generic_decoder_for_any_reduction(
     model = aezoo.create(f"ae(timm({backbone}),point(4),{decoder},input={shape})", device="meta")
     assert model.latent_shape == latent
     x = torch.empty(2, *model.input_shape, device="meta")
+    assert model.eval().reconstruct(x).shape == x.shape
+
+
+def test_patches_for_a_backbone_of_patches() -> None:
+    model = aezoo.create(
+        "ae(timm(vit_small_patch14_dinov2),point(4),unvit(8,patch=14),input=(3,112,112))",
+        device="meta",
+    )
+    x = torch.empty(1, 3, 112, 112, device="meta")
     assert model.eval().reconstruct(x).shape == x.shape
 
 

@@ -67,9 +67,22 @@ class Down(nn.Module):
         return self.conv(x)
 
 
-def up(rank: int, inputs: int, outputs: int, kernel: int = 4) -> nn.Module:
-    """Transposed convolution of even kernel and stride 2: (B, inputs, *S) to (B, outputs, *2S)."""
-    return _CONV_TRANSPOSE[rank](inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
+def up(rank: int, inputs: int, outputs: int) -> nn.Module:
+    """Transposed convolution of kernel 4 and stride 2: (B, inputs, *S) to (B, outputs, *2S)."""
+    return _CONV_TRANSPOSE[rank](inputs, outputs, 4, stride=2, padding=1)
+
+
+def patches(rank: int, inputs: int, outputs: int, size: int) -> nn.Module:
+    """Each patch of ``size`` places along each axis to one: (B, inputs, *S) to (.., *S/size)."""
+    return _CONV[rank](inputs, outputs, size, stride=size)
+
+
+def unpatched(rank: int, inputs: int, outputs: int, size: int) -> nn.Module:
+    """Each place to a patch: (B, inputs, *S) to (B, outputs, *size * S)."""
+    layer = _CONV_TRANSPOSE[rank](inputs, outputs, size, stride=size)
+    # As a dense layer starts. torch counts the values of a patch, which do not meet in any sum.
+    nn.init.uniform_(layer.weight, -(inputs**-0.5), inputs**-0.5)
+    return layer
 
 
 def group_norm(channels: int) -> nn.Module:

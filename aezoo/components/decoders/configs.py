@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aezoo.checks import at_least, heads_fit
-from aezoo.components.encoders.configs import CONVNEXT, MLP, VQGAN, Conv
+from aezoo.components.encoders.configs import CONVNEXT, MLP, VIT_VQGAN, VQGAN, Conv
 from aezoo.records import Component
 
 
@@ -30,6 +30,20 @@ class UnConvNeXt:
     def __post_init__(self) -> None:
         at_least(2, width=self.width)
         at_least(0, depth=self.depth, scale=self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class UnViT:
+    width: int
+    depth: int = 4  # layers of the transformer
+    heads: int = 4  # of the attention
+    patch: int = 4  # that each place of the latents becomes
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth)
+        at_least(1, patch=self.patch)
+        heads_fit(self.heads, self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,14 @@ RECORDS = (
         summary="VQGAN's network, with attention at the smallest map, from a map to any size",
         paper=VQGAN,
         example="unresattn(8,depth=1)",
+    ),
+    Component(
+        "unvit",
+        config=UnViT,
+        target="aezoo.components.decoders.unvit:UnViTDecoder",
+        summary="ViT-VQGAN's transformer, from a map to patches",
+        paper=VIT_VQGAN,
+        example="unvit(8,depth=1,heads=2)",
     ),
     Component(
         "linear",

@@ -22,6 +22,6 @@ def ways_up(name: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) ->
         return doublings(in_shape[1:], out_shape[1:])
     except ShapeError as error:
         raise ShapeError(
-            f"{error}, as {name} makes them; deconv and mlp read a map of any size, or take an "
-            "encoder that halves, as res, or another stage of it"
+            f"{error}, as {name} makes them; deconv and mlp read a map of any size, unvit one of "
+            "patches; or take an encoder that halves, as res, or another stage of it"
         ) from error

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from aezoo.components.convnext import PlaceNorm, blocks, started
 from aezoo.components.decoders.configs import UnConvNeXt
 from aezoo.components.decoders.maps import ways_up
-from aezoo.components.nd import conv, pyramid, up
+from aezoo.components.nd import conv, pyramid, unpatched
 
 
 class UnConvNeXtDecoder(nn.Module):
@@ -28,12 +28,13 @@ class UnConvNeXtDecoder(nn.Module):
         layers: list[nn.Module] = [conv(rank, in_shape[0], channels, 3), PlaceNorm(channels)]
         for step, width in enumerate(pyramid(config.width, max(1, times))):
             if step:
-                layers.append(up(rank, channels, width, 2))
+                layers.append(unpatched(rank, channels, width, 2))
             layers += [*blocks(rank, width, config.depth, config.scale), PlaceNorm(width)]
             channels = width
-        last = (
-            up(rank, channels, out_shape[0], 2) if times else conv(rank, channels, out_shape[0], 3)
-        )
+        if times:
+            last = unpatched(rank, channels, out_shape[0], 2)
+        else:
+            last = conv(rank, channels, out_shape[0], 3)
         self.layers = nn.Sequential(*layers, last)
         started(self.layers)
 

@@ -70,6 +70,20 @@ class ResAttn:
         _halvings(self.down)
 
 
+@dataclass(frozen=True, slots=True)
+class ViT:
+    width: int
+    depth: int = 4  # layers of the transformer
+    heads: int = 4  # of the attention
+    patch: int = 4  # how much smaller the latents' map is
+
+    def __post_init__(self) -> None:
+        at_least(2, width=self.width)
+        at_least(0, depth=self.depth)
+        at_least(1, patch=self.patch)
+        heads_fit(self.heads, self.width)
+
+
 def _halvings(down: int) -> None:
     if down < 1 or down & (down - 1):
         raise ValueError(f"down must be a power of two, not {down}")
@@ -105,6 +119,9 @@ CONVNEXT = (
 VQGAN = (
     "Esser, Rombach, Ommer, Taming Transformers for High-Resolution Image Synthesis, 2020, "
     "arXiv:2012.09841"
+)
+VIT_VQGAN = (
+    "Yu et al., Vector-quantized Image Modeling with Improved VQGAN, 2021, arXiv:2110.04627"
 )
 _VQVAE_2 = (
     "Razavi, van den Oord, Vinyals, Generating Diverse High-Fidelity Images with VQ-VAE-2, 2019, "
@@ -162,6 +179,14 @@ RECORDS = (
         summary="VQGAN's network, with attention at the smallest map; takes any size",
         paper=VQGAN,
         example="resattn(8,depth=1)",
+    ),
+    Component(
+        "vit",
+        config=ViT,
+        target="aezoo.components.encoders.vit:ViTEncoder",
+        summary="ViT-VQGAN's transformer over patches; ends in a map, takes any size",
+        paper=VIT_VQGAN,
+        example="vit(8,depth=1,heads=2)",
     ),
     Component(
         "levels",
