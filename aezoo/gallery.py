@@ -20,6 +20,7 @@ class Example:
     paper: str  # "kind name" of the component whose record cites it, or the citation itself
     weight_decay: float = 0.0  # where the variant is one of how it is trained
     data: str = "digits"  # or another set, where the variant needs what digits do not have
+    labelled: int | None = None  # labels a class in training, where not all are there
 
 
 def citation(example: Example) -> str:
@@ -291,10 +292,16 @@ GALLERY = (
     ),
     Example(
         "conditional VAE, factors",
-        "vae(mlp(64),gaussian(8),mlp(64),likelihood=bernoulli,cond=continuous(4),"
-        "input=(1,64,64))",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=bernoulli,cond=continuous(4),input=(1,64,64))",
         "condition continuous",
         data="sprites-pose",
+    ),
+    Example(
+        "semi-supervised VAE, M2",
+        "vae(mlp(64),gaussian(8),mlp(64),likelihood=bernoulli,cond=inferred(10,mlp(64)),"
+        "objective=semi(10.0),input=(1,8,8))",
+        "objective semi",
+        labelled=10,
     ),
     Example(
         "conditional VAE, inpainting",

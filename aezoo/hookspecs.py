@@ -200,6 +200,11 @@ def aezoo_conditions() -> Iterable[Component]:
     ``T(config, in_shape=(C,*S))``; where it reads no labels it says ``label_shape = None``, and
     y may be of any shape. Its embedding may be a map, ``out_shape = (E,*S')`` in place of
     ``dim``. It may lack ``draw``: samples are then asked for with a condition each.
+
+    One whose labels may be unknown, -1, or not given at all, has ``infer(x, y or None, *,
+    generator=None) -> (y, nats (B,))``: labels drawn from q(y|x) where they are unknown, and what
+    these cost, log q(y|x) - log p(y), which is a part of the pass' rate; 0 where they are known.
+    ``classes`` and a uniform p(y) are its own.
     """
 
 

@@ -46,7 +46,8 @@ class Output:
     latents: tuple[Latent, ...]  # one a level
     distortion: Tensor  # (B,) -log p(x|z), nats per sample
     rate: Tensor | None  # (B,) nats per sample, all levels; None: no likelihood bound
-    cond: Tensor | None = None  # the condition that the pass was given
+    cond: Tensor | None = None  # the condition of the pass
+    label: Tensor | None = None  # (B,) as it was given, -1: unknown, where the condition infers it
     density: bool = True  # False: the distortion is a score, and no -log p(x|z) of the data
 
     _x_hat: Tensor | None = field(default=None, init=False, repr=False)

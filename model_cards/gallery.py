@@ -95,7 +95,8 @@ def _spec(example: Example) -> str:
     decay = example.weight_decay
     how = f", trained with `weight_decay={decay}`" if decay else ""
     where = f", on `{example.data}`" if example.data != "digits" else ""
-    return f"`{example.spec}`{how}{where}"
+    few = f", with {example.labelled} labels a class" if example.labelled else ""
+    return f"`{example.spec}`{how}{where}{few}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -240,8 +240,22 @@ class Autoencoder(nn.Module):
     def forward(
         self, x: Tensor, cond: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Output:
-        """One pass with z drawn from q(z|x): everything an objective or a metric needs."""
-        seen, cond = x, self._told(x, cond)
+        """One pass with z drawn from q(z|x): everything an objective or a metric needs.
+
+        Where the condition is a label that can be inferred, and is -1 or not given, it is drawn
+        from q(y|x), and the rate is that of both: of z and of the label.
+        """
+        if not hasattr(self.cond, "infer"):
+            return self._pass(x, self._told(x, cond), generator)
+        label, nats = self.cond.infer(x, cond, generator=generator)
+        output = self._pass(x, label, generator)
+        output.label = torch.full_like(label, -1) if cond is None else cond
+        if output.rate is not None:
+            output.rate = output.rate + nats
+        return output
+
+    def _pass(self, x: Tensor, cond: Tensor | None, generator: torch.Generator | None) -> Output:
+        seen = x
         if self.corruption is not None and self.training:
             seen = self.corruption(x, generator=generator)
         latent = self.encode(seen, cond, sample=True, generator=generator)

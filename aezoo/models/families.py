@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import torch
@@ -92,6 +93,10 @@ class VAE(Autoencoder):
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         self._check_bound()
+        if cond is None and hasattr(self.cond, "infer"):  # p(x) is the mean of p(x|y) over y
+            labels = torch.arange(self.cond.classes, device=x.device)[:, None].expand(-1, len(x))
+            each = [self.log_prob(x, y, k=k, generator=generator) for y in labels]
+            return torch.stack(each).logsumexp(0) - math.log(self.cond.classes)
         cond = self._told(x, cond)
         h = self.features(x, cond)
 

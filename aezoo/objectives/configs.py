@@ -267,6 +267,14 @@ class PPCA:
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Semi:
+    alpha: float = 1.0  # price of a nat of -log q(y|x), for each sample with a label
+
+    def __post_init__(self) -> None:
+        at_least(0.0, alpha=self.alpha)
+
+
 _HERE = "aezoo.objectives"
 _RAINFORTH = (
     "Rainforth et al., Tighter Variational Bounds are Not Necessarily Better, 2018, "
@@ -498,5 +506,15 @@ RECORDS = (
         "doi:10.1111/1467-9868.00196",
         example="vae(flatten,gaussian(3),linear,likelihood=gaussian(learned),objective=ppca,"
         "input=(1,8,12))",
+    ),
+    Component(
+        "semi",
+        config=Semi,
+        target=f"{_HERE}.semi:SemiObjective",
+        summary="semi-supervised, M2: labels that few samples have, the others' summed out",
+        paper="Kingma, Rezende, Mohamed, Welling, Semi-supervised Learning with Deep Generative "
+        "Models, 2014, arXiv:1406.5298",
+        example="vae(res(8,depth=1),gaussian(2),unres(8,depth=1),cond=inferred(3,res(4,depth=1)),"
+        "objective=semi(1.0),input=(3,8,12))",
     ),
 )

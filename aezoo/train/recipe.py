@@ -127,6 +127,7 @@ class Recipe:
     license: str = "apache-2.0"  # of the weights
     seed: int = 0
     priority: int = 100  # the queue trains lower numbers first
+    labelled: int | None = None  # rows of each class that have a label in training; None: all
     weights: str = ""  # of the model whose prior alone is fitted: what `aezoo.create` loads
     sha256: str = ""  # of its model.safetensors
 
@@ -150,6 +151,8 @@ class Recipe:
         if stage == "prior" and chosen.prior is not None:
             stages["prior"] = chosen.prior
         facts: dict[str, Any] = {"weights": self.sha256} if self.sha256 else {}
+        if self.labelled is not None:
+            facts["labelled"] = self.labelled
         facts |= {
             "spec": str(parse(self.spec_of(size))),
             "data": self.data,

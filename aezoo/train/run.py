@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from aezoo.build import build
-from aezoo.data.labels import check_labels
+from aezoo.data.labels import check_labels, hide_labels
 from aezoo.data.sets import load
 from aezoo.data.shape import shape_of
 from aezoo.errors import TrainingError
@@ -101,6 +101,13 @@ def train(
     data = load(recipe.data, "fit", size=size_of_pictures)
     validation = load(recipe.data, "validation", size=size_of_pictures)
     check_labels(model, data.dataset)
+    if recipe.labelled is not None:
+        if not hasattr(model.cond, "infer"):
+            raise TrainingError(
+                f"{recipe.name}: labelled={recipe.labelled} leaves samples without a label, and "
+                f"{model.spec} cannot learn from them; it needs cond=inferred(10,mlp(64)), say"
+            )
+        data = hide_labels(data, recipe.labelled, recipe.seed)
     if chosen.model is None:
         expost.check_data(model, data.dataset)
     model.input_range = _range(model, data.dataset)
@@ -206,6 +213,7 @@ def _training(
         "name": recipe.name,
         "spec": recipe.spec_of(size),
         **(given if recipe.sha256 else {}),
+        **({} if recipe.labelled is None else {"labelled": recipe.labelled}),
         "data": recipe.data,
         "split": "fit",
         "seed": recipe.seed,

@@ -245,6 +245,8 @@ class PriorTask:
                 x = x.flip(-1)
             x = _formatted(x, self._stage)
             cond = model.condition(x, y)
+            if hasattr(model.cond, "infer"):
+                cond, _ = model.cond.infer(x, cond)
             h = model.features(x, cond)
             kept = self._keep(h, model.bottleneck(h))
             parts.append((*kept, y if cond is None else cond))

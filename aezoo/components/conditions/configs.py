@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aezoo.checks import at_least
-from aezoo.records import Capabilities, Component
+from aezoo.records import Capabilities, Component, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,17 @@ class Lowres:
 @dataclass(frozen=True, slots=True)
 class Grey:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    classes: int
+    encoder: object = slot("encoder")  # of q(y|x), the classifier
+    dim: int | None = None  # of a learned embedding; none: one-hot
+
+    def __post_init__(self) -> None:
+        at_least(2, classes=self.classes)
+        at_least(1, dim=self.dim)
 
 
 _SOHN = (
@@ -130,5 +141,18 @@ RECORDS = (
             "arXiv:1612.01958"
         ),
         caps=Capabilities(conditional=True, ranks=(2, 3)),
+    ),
+    Component(
+        "inferred",
+        config=Inferred,
+        target="aezoo.components.conditions.inferred:InferredLabel",
+        summary="a class label that may be unknown, and the classifier that infers it: M2",
+        paper=(
+            "Kingma, Rezende, Mohamed, Welling, Semi-supervised Learning with Deep Generative "
+            "Models, 2014, arXiv:1406.5298"
+        ),
+        caps=Capabilities(conditional=True),
+        example="vae(res(8,depth=1),gaussian(2),unres(8,depth=1),cond=inferred(3,res(4,depth=1)),"
+        "objective=semi(1.0),input=(3,8,12))",
     ),
 )
