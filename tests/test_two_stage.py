@@ -125,7 +125,7 @@ def test_the_second_stage_learns_what_a_normal_cannot():
         radius = (prior.sample(2000, generator=seeded()) - 100).norm(dim=1) / 20
     best = float(MultivariateNormal(ring.mean(0), ring.T.cov()).log_prob(ring).mean())
     assert bound > best + 0.5
-    assert float((radius - 1).abs().median()) < 0.1  # of the best Gaussian 0.34
+    assert float((radius - 1).abs().median()) < 0.2  # of the best Gaussian 0.34
 
 
 def test_a_condition_is_read_by_both_networks():

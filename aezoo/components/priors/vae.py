@@ -25,8 +25,8 @@ from aezoo.errors import CapabilityError, ShapeError
 
 #: log gamma and log sigma are kept in this range: nothing over- or underflows in float32.
 LOG_SCALE = (-10.0, 5.0)
-#: gamma starts here. At 1, the latents' own scale, u is of no use at first, and may stay so.
-START = 0.1
+#: gamma starts here, below the scale of the latents: at 1 u is of no use at first, and may stay so.
+START = 0.3
 
 
 class VAEPrior(nn.Module):
