@@ -366,7 +366,7 @@ GALLERY = (
     Example(
         "JointVAE",
         "vae(mlp(64),joint(gaussian(8),gumbel(1,10)),mlp(64),"
-        "objective=joint_capacity((5.0,2.0),gamma=5.0,steps=100),input=(1,8,8))",
+        "objective=joint_capacity(5.0,2.0,gamma=5.0,steps=100),input=(1,8,8))",
         "posterior joint",
     ),
     Example(

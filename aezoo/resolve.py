@@ -106,17 +106,20 @@ def override(bound: Bound, changes: Mapping[str, Any]) -> Bound:
     """A bound spec with arguments replaced.
 
     Keys are argument names, dotted for a part's own: ``{"input": (1, 28, 28),
-    "quantizer": "fsq(8,5,5,5)", "quantizer.codes": 1024}``. Text is read as a spec value.
+    "quantizer": "fsq(8,5,5,5)", "quantizer.codes": 1024}``. Text is read as a spec value. A
+    prior that was the bottleneck's default is the changed one's, where none is asked for.
 
     Raises:
         SpecError: there is no such argument, or the value does not fit it.
     """
+    asked = {path.partition(".")[0] for path in changes}
     for path, value in changes.items():
         if isinstance(value, str):
             value = parse_value(value)
         elif isinstance(value, list):
             value = tuple(value)
-        bound = _override_one(bound, path.split("."), value, path)
+        changed = _override_one(bound, path.split("."), value, path)
+        bound = changed if "prior" in asked else _with_default_prior(bound, changed)
     return bound
 
 
@@ -339,6 +342,20 @@ def _override_one(bound: Bound, path: list[str], value: Value, whole: str) -> Bo
     except ValueError as error:
         message = f"{bound.entry.qualified}: {error}, in the override of {whole!r}"
         raise SpecError(message) from error
+
+
+def _with_default_prior(before: Bound, after: Bound) -> Bound:
+    """``after``; if ``before`` had its bottleneck's default prior, with that of the new one."""
+    field = {f.name: f for f in dataclasses.fields(after.config)}.get("prior")
+    if field is None or not isinstance(field.default, str):
+        return after
+    parts = [getattr(bound.config, "bottleneck", None) for bound in (before, after)]
+    if parts[0] == parts[1]:
+        return after
+    was, now = (bind(parse(_default_part(field, p)), field.metadata["kinds"]) for p in parts)
+    if after.config.prior != was:
+        return after
+    return Bound(after.entry, dataclasses.replace(after.config, prior=now))
 
 
 def _override_numbered(bound: Bound, path: list[str], value: Value, whole: str) -> Bound:

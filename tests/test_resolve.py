@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -137,17 +138,19 @@ def random_bound(rng: random.Random) -> Bound:
 
     def part(kind: str, *, inside: bool = False) -> Bound:
         known = [c for c in registry.components(kind) if not c.namespace]
-        # levels(levels(levels(...))) would be longer than a spec may be.
-        entry = rng.choice([c for c in known if not (inside and c.qualified == "levels")])
+        several = ("levels", "joint")
+        # levels(levels(levels(...))), and joint(joint(...)), would be longer than a spec may be.
+        entry = rng.choice([c for c in known if not (inside and c.qualified in several)])
         return Bound(entry, entry.component.config(**arguments(entry)))
 
     def arguments(entry: Registered) -> dict[str, Any]:
         name, chosen = entry.qualified, {}
+        hints = typing.get_type_hints(entry.component.config)
         for field in dataclasses.fields(entry.component.config):
-            chosen[field.name] = value(name, field)
+            chosen[field.name] = value(name, field, hints[field.name])
         return chosen
 
-    def value(name: str, field: Any) -> Any:
+    def value(name: str, field: Any, hint: Any) -> Any:
         if {"kinds", "rest"} <= field.metadata.keys():
             kind = field.metadata["kinds"][0]
             return tuple(part(kind, inside=True) for _ in range(rng.randint(2, 3)))
@@ -155,9 +158,18 @@ def random_bound(rng: random.Random) -> Bound:
             optional = field.default is None and rng.random() < 0.5
             return None if optional else part(rng.choice(field.metadata["kinds"]))
         if "rest" in field.metadata:
-            return tuple(rng.randint(2, 30) for _ in range(rng.randint(1, 4)))
+            number = float if "float" in field.type else int
+            return tuple(number(rng.randint(2, 30)) for _ in range(rng.randint(1, 4)))
         if isinstance(field.default, bool):
             return rng.random() < 0.5
+        if type(None) in typing.get_args(hint):  # of "a name or none" the name
+            hint = typing.get_args(hint)[0]
+        if typing.get_origin(hint) is Literal and isinstance(typing.get_args(hint)[0], str):
+            return rng.choice(typing.get_args(hint))
+        if hint is str:
+            return rng.choice(["resnet18", "resnet18.a1_in1k"])
+        if hint == tuple[int, ...] and field.name != "input":
+            return tuple(sorted(rng.sample(range(30), rng.randint(1, 3))))
         match field.name:
             case "input":
                 return tuple(rng.randint(1, 99) for _ in range(rng.randint(2, 4)))
@@ -166,12 +178,6 @@ def random_bound(rng: random.Random) -> Bound:
             case "hidden" | "dim":
                 may_be_none = field.default is None
                 return rng.choice([None, 1, 5]) if may_be_none else rng.randint(1, 500)
-            case "act":
-                return rng.choice(["relu", "gelu", "silu", "elu", "tanh", "softplus"])
-            case "update":
-                return rng.choice(["ema", "gradient"])
-            case "estimator":
-                return rng.choice(["straight_through", "rotation"])
             case "sigma" | "scale":
                 number = rng.uniform(0.01, 2)
                 return number if field.type == "float" else rng.choice(["learned", "pixel", number])
@@ -182,15 +188,11 @@ def random_bound(rng: random.Random) -> Bound:
             case "decay" | "dropout" | "share":
                 return rng.random()
             case "kernel":
-                return rng.choice([3, 5, 7] if field.type == "int" else ["imq", "rbf"])
+                return rng.choice([3, 5, 7])
             case "kind":
                 return rng.choice([1, 2])
-            case "covariance":
-                return rng.choice(["diagonal", "full"])
             case "pretrained":
                 return rng.random() < 0.5
-            case "name":
-                return rng.choice(["resnet18", "resnet18.a1_in1k"])
             case "stage":
                 return rng.randint(-3, 3)
         return rng.uniform(0.01, 0.99) if "float" in field.type else rng.randint(2, 600)
@@ -327,7 +329,7 @@ ERRORS = [
     ("vae(unres(8),gaussian(2),mlp(8))", "unres is a decoder, not an encoder", "unres"),
     ("vae(mlp(8),vq(8,2),mlp(8))", "vq is a quantizer, not a posterior", "vq"),
     ("vqvae(res(8),gaussian(2),unres(8))", "not a quantizer", "gaussian"),
-    ("vae(mlp(8),gaussian(2),mlp(8),prior=bernoulli)", "not a prior", "bernoulli"),
+    ("vae(mlp(8),gaussian(2),mlp(8),prior=laplace)", "not a prior", "laplace"),
     ("vqvae(res(8),vq(codez=8),unres(8))", "vq has no argument 'codez'; did you mean 'codes'?",
      "codez"),
     ("vqvae(res(8),vq(xyzzy=8),unres(8))", "vq has no argument 'xyzzy'; it has codes, dim",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aezoo.checks import at_least
-from aezoo.records import Capabilities, Component, slot
+from aezoo.records import Capabilities, Component, rest, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class JointCapacity:
-    nats: tuple[float, ...]  # C at the end, of each part of the posterior joint
+    nats: tuple[float, ...] = rest()  # C at the end, of each part of the posterior joint
     gamma: float = 30.0  # price of a nat away from C
     steps: int = 25_000  # until C is at its end
 
     def __post_init__(self) -> None:
         at_least(0.0, gamma=self.gamma)
         at_least(1, steps=self.steps)
-        if len(self.nats) < 2 or any(c < 0 for c in self.nats):
-            raise ValueError(f"nats is at least two capacities, none below 0, not {self.nats}")
+        if any(c < 0 for c in self.nats):
+            raise ValueError(f"no capacity may be below 0; nats is {self.nats}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +326,7 @@ RECORDS = (
         paper="Dupont, Learning Disentangled Joint Continuous and Discrete Representations, 2018, "
         "arXiv:1804.00104",
         example="vae(mlp(8),joint(gaussian(2),gumbel(1,3)),mlp(8),"
-        "objective=joint_capacity((2.0,1.0)),input=(1,8,12))",
+        "objective=joint_capacity(2.0,1.0),input=(1,8,12))",
     ),
     Component(
         "free_bits",
