@@ -529,6 +529,12 @@ GALLERY = (
         "prior pixelsnail",
     ),
     Example(
+        "VQ-VAE with a masked transformer prior",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),"
+        "prior=maskgit(32,layers=1,heads=2,steps=6),input=(1,8,8))",
+        "prior maskgit",
+    ),
+    Example(
         "VQ-VAE-2 with a PixelCNN prior a level",
         "vqvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),levels(vq(32,8),vq(32,8)),"
         "unres(16,depth=1),prior=levels(pixelcnn(16,layers=2),pixelcnn(16,layers=2),width=16),"

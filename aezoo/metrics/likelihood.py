@@ -30,6 +30,7 @@ from torch.distributions import Bernoulli, Distribution, Independent
 
 from aezoo.components.likelihoods.location_scale import DiscretizedLocationScale, LocationScale
 from aezoo.components.likelihoods.logistic_mixture import LogisticMixture
+from aezoo.components.priors.exact import is_exact
 from aezoo.errors import CapabilityError
 from aezoo.metrics.base import Batch, Metric, Run
 from aezoo.metrics.bounds import Bound
@@ -224,6 +225,8 @@ class Likelihood(Metric):
 
 def _code_protocol(model: Any) -> str:
     if model.capabilities.sample and any(True for _ in model.prior.parameters()):
-        return f"codes under the fitted {model.bound.config.prior.entry.component.name}"
+        name = model.bound.config.prior.entry.component.name
+        drawn = "" if is_exact(model.prior) else ", a bound of it drawn"
+        return f"codes under the fitted {name}{drawn}"
     counts = " and ".join(f"log2 {k}" for k, _ in model.codebooks)
     return f"codes under a uniform prior, {counts} bits each"

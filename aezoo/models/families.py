@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from aezoo.components.priors.exact import closed_kl, log_prob
+from aezoo.components.priors.exact import closed_kl, level_log_probs, log_prob
 from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, levels
@@ -129,7 +129,7 @@ class VQVAE(Autoencoder):
             embedded = self.embed_for_prior(cond)
             if not latent.levels:
                 return -log_prob(self.prior, latent.codes, embedded, generator)
-            log_probs = self.prior.log_probs(latent.codes, embedded)
+            log_probs = level_log_probs(self.prior, latent.codes, embedded, generator)
         else:
             log_probs = uniform_log_probs(levels(latent.codes), levels(self.bottleneck.num_codes))
         for level, nats in zip(latent.levels, log_probs, strict=False):

@@ -130,7 +130,6 @@ class PixelSNAILConfig:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
 
-
 @dataclass(frozen=True, slots=True)
 class SecondStage:
     dim: int | None = None  # of u; none: as many as z has
@@ -198,6 +197,24 @@ class JointConfig:
     def __post_init__(self):
         if len(self.parts) < 2:
             raise ValueError(f"takes at least two priors, not {len(self.parts)}")
+
+
+@dataclass(frozen=True, slots=True)
+class MaskGITConfig:
+    width: int = 128  # channels of a code's place
+    layers: int = 4  # of attention
+    heads: int = 4  # of a layer; each has width / heads channels
+    steps: int = 8  # in which codes are drawn; as many passes of the network
+    dropout: float = 0.0  # of what a layer adds, in training
+
+    def __post_init__(self):
+        at_least(1, width=self.width, layers=self.layers, heads=self.heads, steps=self.steps)
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width must be a multiple of 2 * heads = {2 * self.heads}, not {self.width}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
 
 _HERE = "aezoo.components.priors"
@@ -380,5 +397,14 @@ RECORDS = (
         caps=Capabilities(conditional=True),
         paper="Dai, Wipf, Diagnosing and Enhancing VAE Models, 2019, arXiv:1903.05789",
         example="vae(2,8,1)",
+    ),
+    Component(
+        "maskgit",
+        config=MaskGITConfig,
+        target=f"{_HERE}.maskgit:MaskGITPrior",
+        summary="masked transformer over codes, drawn in a few steps; its log_prob is a bound",
+        caps=Capabilities(discrete=True, conditional=True),
+        paper="Chang et al., MaskGIT: Masked Generative Image Transformer, 2022, arXiv:2202.04200",
+        example="maskgit(16,layers=2,heads=2,steps=3)",
     ),
 )

@@ -22,6 +22,18 @@ def log_prob(
     return prior.log_prob(given, cond, generator=generator)
 
 
+def level_log_probs(
+    prior: Any,
+    codes: tuple[Tensor, ...],
+    cond: Tensor | None = None,
+    generator: Generator | None = None,
+) -> tuple[Tensor, ...]:
+    """The same of a prior over codes of several levels: (B,) nats of each level's."""
+    if is_exact(prior):
+        return prior.log_probs(codes, cond)
+    return prior.log_probs(codes, cond, generator=generator)
+
+
 def closed_kl(prior: Any, q: Distribution, z: Tensor) -> Tensor | None:
     """KL(q | p) in nats, (B,), or None where the pair has no closed form; z (B,D,*L) is of q."""
     p = prior.distribution(z)

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from aezoo.components.nd import conv, crop, doublings, up
+from aezoo.components.priors import exact
 from aezoo.components.priors.configs import LevelsConfig
 from aezoo.components.residual import residual_stack
 from aezoo.errors import ShapeError
@@ -61,13 +62,28 @@ class LevelsPrior(nn.Module):
         """None: it has no closed form."""
         return None
 
-    def log_prob(self, codes: tuple[Tensor, ...], cond: Tensor | None = None) -> Tensor:
+    @property
+    def exact(self) -> bool:
+        """Whether every level's prior is."""
+        return all(exact.is_exact(part) for part in self.parts)
+
+    def log_prob(
+        self,
+        codes: tuple[Tensor, ...],
+        cond: Tensor | None = None,
+        *,
+        generator: Generator | None = None,
+    ) -> Tensor:
         """codes (B, *L_l) of every level, cond (B, E) -> (B,) nats."""
-        found = self.log_probs(codes, cond)
+        found = self.log_probs(codes, cond, generator=generator)
         return sum(found[1:], found[0])
 
     def log_probs(
-        self, codes: tuple[Tensor, ...], cond: Tensor | None = None
+        self,
+        codes: tuple[Tensor, ...],
+        cond: Tensor | None = None,
+        *,
+        generator: Generator | None = None,
     ) -> tuple[Tensor, ...]:
         """The same level by level: what each level's codes cost given those above."""
         found: list[Tensor] = []
@@ -75,7 +91,8 @@ class LevelsPrior(nn.Module):
         for level in reversed(range(len(self.parts))):
             if level < len(self.told):
                 told = self.told[level](codes[level + 1], told, codes[level].shape[1:])
-            found.insert(0, self.parts[level].log_prob(codes[level], _joined(told, cond)))
+            reads = _joined(told, cond)
+            found.insert(0, exact.log_prob(self.parts[level], codes[level], reads, generator))
         return tuple(found)
 
     @torch.no_grad()

@@ -52,12 +52,7 @@ class TransformerPrior(nn.Module):
             raise ShapeError(
                 "transformer reads codes with at least one axis; here is one code alone"
             )
-        pairs = config.width // (2 * config.heads)
-        if pairs < len(shape):
-            raise ShapeError(
-                f"a head has {pairs} pair(s) of channels, and places of {len(shape)} axes are told "
-                f"apart by one an axis; give width {2 * config.heads * len(shape)} or fewer heads"
-            )
+        check_heads(config.width, config.heads, len(shape))
         self.shape = tuple(shape)
         self.num_codes = num_codes
         self.cond_dim = cond_dim
@@ -80,7 +75,7 @@ class TransformerPrior(nn.Module):
         shape = tuple(codes.shape[1:])
         check_call("transformer", self, shape, cond)
         flat = F.pad(codes.flatten(1), (0, 1), value=self.num_codes)
-        x = self._read(flat[:, neighbours(shape, codes.device)], self._told(cond))
+        x = self._read(flat[:, neighbours(shape, codes.device)], told(self.cond, cond))
         turns = rotations(shape, self._head_width, codes.device)
         for layer in self.layers:
             x = layer(x, turns)
@@ -112,12 +107,12 @@ class TransformerPrior(nn.Module):
         check_call("transformer", self, shape, cond)
         device, places = self.head.weight.device, math.prod(shape)
         noise = uniforms(n, shape, device, generator).flatten(1)
-        around, told = neighbours(shape, device), self._told(cond)
+        around, added = neighbours(shape, device), told(self.cond, cond)
         turns = rotations(shape, self._head_width, device)
         codes = torch.full((n, places + 1), self.num_codes, device=device)
         kept = [layer.memory(n, places) for layer in self.layers]
         for i in range(places):
-            here = told if told is None or told.shape[1] == 1 else told[:, i : i + 1]
+            here = added if added is None or added.shape[1] == 1 else added[:, i : i + 1]
             x = self._read(codes[:, around[i : i + 1]], here)
             for layer, memory in zip(self.layers, kept, strict=True):
                 x = layer.step(x, turns[i : i + 1], memory, i)
@@ -128,20 +123,14 @@ class TransformerPrior(nn.Module):
     def _head_width(self) -> int:
         return self.head.in_features // self.layers[0].heads
 
-    def _told(self, cond: Tensor | None) -> Tensor | None:
-        """What the condition adds: (B,E) -> (B,1,width), (B,E,*L) -> (B,N,width)."""
-        if self.cond is None or cond is None:
-            return None
-        return self.cond(cond.flatten(2).mT if cond.ndim > 2 else cond[:, None])
-
-    def _read(self, around: Tensor, told: Tensor | None) -> Tensor:
+    def _read(self, around: Tensor, added: Tensor | None) -> Tensor:
         """Codes around each place (B,N,R), K where there is none -> (B,N,width)."""
         count = around.shape[-1]
         tables = torch.arange(count, device=around.device) * (self.num_codes + 1)
         rows = (around + tables).flatten(0, 1)
         x = F.embedding_bag(rows, self.embed.weight, mode="sum")
         x = x.unflatten(0, around.shape[:2])
-        return x if told is None else x + told
+        return x if added is None else x + added
 
     def _predict(self, x: Tensor) -> Tensor:
         """(B,N,width) -> (B,N,K), float32 at least."""
@@ -150,7 +139,7 @@ class TransformerPrior(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention to the places before and the place itself, then a perceptron; (B,N,width)."""
+    """Attention, to the places before and the place itself where ``causal``, then a perceptron."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -163,11 +152,13 @@ class Layer(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, turns: Tensor) -> Tensor:
-        """``turns`` (N,width/H/2) of each place."""
+    def forward(
+        self, x: Tensor, turns: Tensor, *, causal: bool = True, drop: bool = True
+    ) -> Tensor:
+        """x (B,N,width) to the same shape; ``turns`` (N,width/H/2) of each place."""
         q, k, v = self._heads(x, turns)
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self._finish(x, seen, self.dropout)
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return self._finish(x, seen, self.dropout if drop else nn.Identity())
 
     def memory(self, n: int, places: int) -> Tensor:
         """Room for keys and values: (2,n,H,N,width/H)."""
@@ -190,6 +181,23 @@ class Layer(nn.Module):
     def _finish(self, x: Tensor, seen: Tensor, dropout: nn.Module) -> Tensor:
         x = x + dropout(self.join(seen.transpose(1, 2).flatten(2)))
         return x + dropout(self.perceptron(x))
+
+
+def check_heads(width: int, heads: int, axes: int) -> None:
+    """Raises ShapeError unless a head has a pair of channels for each axis, which `turn` turns."""
+    pairs = width // (2 * heads)
+    if pairs < axes:
+        raise ShapeError(
+            f"a head has {pairs} pair(s) of channels, and places of {axes} axes are told apart by "
+            f"one an axis; give width {2 * heads * axes} or fewer heads"
+        )
+
+
+def told(linear: nn.Linear | None, cond: Tensor | None) -> Tensor | None:
+    """What a condition adds to places: (B,E) -> (B,1,width), (B,E,*L) -> (B,N,width)."""
+    if linear is None or cond is None:
+        return None
+    return linear(cond.flatten(2).mT if cond.ndim > 2 else cond[:, None])
 
 
 def neighbours(shape: tuple[int, ...], device: torch.device) -> Tensor:

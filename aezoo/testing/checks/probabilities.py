@@ -18,7 +18,8 @@ from aezoo.testing.outcome import NotApplicable, require
 from aezoo.testing.subject import Subject, stir
 
 DRAWS = 20_000
-BOUNDS = 16  # draws of a bound that are averaged
+BOUNDS = 16  # draws of a bound that are averaged, at each point of a grid
+CODE_BOUNDS = 128  # and for each of the codes, of which there are few
 DEVIATIONS = 6.0  # that chance is allowed
 
 _SIDE = torch.linspace(-12, 12, 385, dtype=torch.float64)  # the grid of a density in the plane
@@ -192,7 +193,7 @@ def _small(prior: Any, shape: tuple[int, ...], k: int | None, width: int | None)
         return None if cond is None else cond.expand(n, -1)
 
     def nats(values: Tensor) -> Tensor:
-        draws = 1 if is_exact(prior) else BOUNDS
+        draws = 1 if is_exact(prior) else BOUNDS if k is None else CODE_BOUNDS
         generator = torch.Generator().manual_seed(8)
         drawn = (log_prob(prior, values, rows(len(values)), generator) for _ in range(draws))
         return sum(drawn, torch.zeros(())) / draws
