@@ -13,7 +13,7 @@ from torch.distributions import Bernoulli, Independent, kl_divergence
 import aezoo
 from aezoo.components.bits import Bits
 from aezoo.errors import ShapeError
-from aezoo.resolve import display, resolve, resolved
+from aezoo.resolve import display, override, resolve, resolved
 
 SPEC = "vae(mlp(6),bernoulli(5{}),mlp(6),likelihood=bernoulli{},input=(1,2,3))"
 
@@ -153,3 +153,36 @@ def test_the_distribution_is_torchs() -> None:
         torch.testing.assert_close(ours.log_prob(z), theirs.log_prob(z))
     prior = Independent(Bernoulli(logits=other.expand(1, 5)), 1)
     torch.testing.assert_close(kl_divergence(ours, Bits(other, 0)), kl_divergence(theirs, prior))
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "expected"),
+    [
+        ("gumbel(4,10)", {"posterior.k": 5}, "gumbel(4,5)"),
+        ("gumbel(4,10)", {"posterior": "gaussian(3)"}, "gaussian(3)"),
+        ("gaussian(3)", {"posterior": "gumbel(4,10)"}, "gumbel(4,10)"),
+        ("poincare(3)", {"posterior.c": 2.0}, "poincare(3,c=2.0)"),
+        ("joint(gaussian(2),gumbel(1,3))", {"posterior.1.k": 4}, "joint(gaussian(2),gumbel(1,4))"),
+        ("joint(gaussian(2),gumbel(1,3))", {"posterior.0": "vmf(2)"}, "joint(vmf(2),gumbel(1,3))"),
+        # A prior that is said, in the spec or now, stays.
+        ("gaussian(3)", {"posterior.dim": 4, "prior": "mog(2)"}, "gaussian(4),prior=mog(2)"),
+        ("gaussian(3),prior=mog(2)", {"posterior.dim": 4}, "gaussian(4),prior=mog(2)"),
+    ],
+)
+def test_a_default_prior_follows_an_override_of_its_posterior(
+    spec: str, changes: dict, expected: str
+) -> None:
+    whole = "vae(mlp(6),{},mlp(6),input=(1,2,3))"
+    before, _, prior = spec.partition(",prior=")
+    bound = resolve(whole.format(before)[:-1] + (f",prior={prior})" if prior else ")"))
+    found = override(bound, changes)
+    after, _, prior = expected.partition(",prior=")
+    assert found == resolve(whole.format(after)[:-1] + (f",prior={prior})" if prior else ")"))
+    assert aezoo.create(str(display(found))).loss(some_x().float()).total.isfinite()
+
+
+def test_a_prior_asked_for_with_another_posterior_is_taken_at_its_word() -> None:
+    bound = resolve("vae(mlp(6),gaussian(4),mlp(6),input=(1,2,3))")
+    found = override(bound, {"prior": "normal", "posterior": "gumbel(2,3)"})
+    with pytest.raises(ShapeError, match=r"prior=categorical\(3\)"):
+        aezoo.create(str(resolved(found)))

@@ -148,11 +148,11 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(SpecError, match="at least two posteriors"):
         aezoo.create("vae(mlp(8),joint(gaussian(3)),mlp(8),input=(1,2,3))")
     with pytest.raises(CapabilityError, match="3 capacities, and the latent 2 parts"):
-        make("", ",objective=joint_capacity((1.0,1.0,1.0))").loss(x())
+        make("", ",objective=joint_capacity(1.0,1.0,1.0)").loss(x())
 
 
 def test_capacities_are_dupont_s_equation_7() -> None:
-    model = make("", ",objective=joint_capacity((2.0,1.0),gamma=3.0,steps=10)")
+    model = make("", ",objective=joint_capacity(2.0,1.0,gamma=3.0,steps=10)")
     output = model(x(), generator=torch.Generator().manual_seed(2))
     first, second = (rate.mean() for rate in output.latents[0].rates)
     for step, share in ((0, 0.0), (5, 0.5), (30, 1.0)):
