@@ -499,6 +499,16 @@ def test_train_a_spec_and_use_what_came_out(tmp_path):
     run("info", "vae")
 
 
+def test_train_with_few_labels(tmp_path):
+    spec = "vae(mlp(8),gaussian(2),mlp(8),cond=inferred(10,mlp(8)),objective=semi)"
+    args = ["--stage", "epochs=1", "--quiet", "--runs", tmp_path, "--device", "cpu"]
+    run("train", spec, "--labelled", 3, *args)
+    (facts,) = tmp_path.glob("*-labelled3/training.json")
+    assert json.loads(facts.read_text())["labelled"] == 3
+    plain = run("train", DIGITS, "--labelled", 3, *args, code=2).stderr
+    assert "leaves samples without a label" in " ".join(plain.split())
+
+
 def test_train_stops_at_the_budget_and_goes_on(tmp_path):
     args = ["train", "vae(mlp(16),gaussian(2),mlp(16))", "--stage", "steps=40000", "--quiet"]
     args += ["--runs", tmp_path, "--device", "cpu", "--budget", "1s"]

@@ -49,6 +49,10 @@ def train(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
+    labelled: Annotated[
+        int | None,
+        typer.Option(min=1, help="Labels a class in training: of a model that infers the others."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Of the CPU.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew where there is a checkpoint.")
@@ -58,6 +62,9 @@ def train(
     """Train a model, or go on where a run of the same command stopped."""
     seconds = options.seconds(budget)
     recipe = recipe_for(source, data, options.changes(set_), seed)
+    if labelled is not None and labelled != recipe.labelled:
+        name = f"{recipe.name}-labelled{labelled}"
+        recipe = dataclasses.replace(recipe, name=name, labelled=labelled)
 
     chosen = options.device(device)
     if size == "auto":

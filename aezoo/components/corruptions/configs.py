@@ -87,5 +87,7 @@ RECORDS = (
         config=Speckle,
         target=f"{_HERE}.speckle:SpeckleCorruption",
         summary="multiplicative Gaussian noise",
+        paper="Poole, Sohl-Dickstein, Ganguli, Analyzing noise in autoencoders and deep networks, "
+        "2014, arXiv:1406.1831",
     ),
 )

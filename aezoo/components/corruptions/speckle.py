@@ -1,4 +1,8 @@
-"""Speckle: multiplicative Gaussian noise, as coherent imaging has it."""
+"""Speckle: multiplicative Gaussian noise, as coherent imaging has it.
+
+Poole, Sohl-Dickstein, Ganguli, Analyzing noise in autoencoders and deep networks, 2014,
+arXiv:1406.1831: noise on the input, additive or multiplicative.
+"""
 
 from __future__ import annotations
 
