@@ -159,7 +159,7 @@ def _own_prior(bound: Bound) -> bool:
     if wanted and not has:
         raise ShapeError(
             f"{part} has no prior p(z) of its own, which {bound.entry.qualified} asks for; take "
-            "topdown(...) or ladder(...), or the family vae"
+            "topdown(...), nvae(...) or ladder(...), or the family vae"
         )
     if has and not wanted:
         raise ShapeError(

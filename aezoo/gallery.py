@@ -550,9 +550,15 @@ GALLERY = (
     ),
     Example(
         "top-down hierarchy, VDVAE",
-        "hvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=4)),"
+        "hvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),"
         "topdown(2,1,dim=4,width=32,hidden=16),unres(16,depth=1),input=(1,8,8))",
         "posterior topdown",
+    ),
+    Example(
+        "top-down hierarchy, NVAE",
+        "hvae(levels(res(16,depth=1,down=2),res(16,depth=1,down=2)),"
+        "nvae(1,1,dim=4,width=32,cells=1,expand=2),unres(16,depth=1),input=(1,8,8))",
+        "posterior nvae",
     ),
 )
 
@@ -565,5 +571,11 @@ LARGE = (
         "res(384,depth=3,hidden=96,down=4)),topdown(22,11,6,3,1,dim=16,width=384),"
         "unres(384,depth=0),likelihood=logistic_mixture(10),input=(3,32,32))",
         "posterior topdown",
+    ),
+    Example(
+        "NVAE of CIFAR-10, 30 groups",
+        "hvae(res(128,depth=2,down=2),nvae(30,dim=20,width=128),unres(128,depth=2),"
+        "likelihood=logistic_mixture(10),input=(3,32,32))",
+        "posterior nvae",
     ),
 )

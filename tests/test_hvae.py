@@ -12,6 +12,7 @@ import aezoo
 from aezoo.build import build
 from aezoo.components.posteriors.hierarchy import enlarged
 from aezoo.components.posteriors.ladder import SMALLEST, combined
+from aezoo.components.posteriors.nvae import changed
 from aezoo.data.sets import load
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.explain import explain
@@ -27,7 +28,8 @@ TOPDOWN = (
     "unres(8,depth=1),input=(1,8,8))"
 )
 LADDER = "hvae(levels(mlp(16),mlp(16)),ladder(4,3,hidden=8),mlp(16),input=(1,8,8))"
-BOTH = pytest.mark.parametrize("spec", [TOPDOWN, LADDER], ids=["topdown", "ladder"])
+NVAE = TOPDOWN.replace("topdown(2,1,dim=3,width=8)", "nvae(2,1,dim=3,width=8,cells=1,expand=2)")
+EACH = pytest.mark.parametrize("spec", [TOPDOWN, LADDER, NVAE], ids=["topdown", "ladder", "nvae"])
 #: Two levels of one value each, over x of two values.
 TINY = "hvae(levels(mlp(4),mlp(4)),{},mlp(4),likelihood=gaussian(sigma=0.5),input=(1,2))"
 
@@ -52,10 +54,17 @@ def seeded(seed: int = 3) -> torch.Generator:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("bottleneck", ["ladder(1,1,hidden=4)", "topdown(1,1,dim=1,width=4)"])
-def test_the_bounds_lie_under_the_integral_and_reach_it(bottleneck: str) -> None:
+@pytest.mark.parametrize(
+    ("bottleneck", "amount"),
+    [
+        ("ladder(1,1,hidden=4)", 0.5),
+        ("topdown(1,1,dim=1,width=4)", 0.5),
+        ("nvae(1,1,dim=1,width=4)", 0.2),
+    ],
+)
+def test_the_bounds_lie_under_the_integral_and_reach_it(bottleneck: str, amount: float) -> None:
     """log p(x) by quadrature over the noise of both levels, on a grid."""
-    model = make(TINY.format(bottleneck), 0.5).double()
+    model = make(TINY.format(bottleneck), amount).double()
     side = torch.linspace(-8, 8, 241, dtype=torch.float64)
     grid = torch.cartesian_prod(side, side)
     p = model.p(model.bottleneck.descend(grid.unsqueeze(2).unbind(1)).z)
@@ -129,7 +138,7 @@ def test_the_ladder_is_exact_where_the_model_is_linear() -> None:
 # -- rates
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_the_rate_is_the_sum_of_each_level_s_kl(spec: str) -> None:
     model = make(spec)
@@ -146,7 +155,7 @@ def test_the_rate_is_the_sum_of_each_level_s_kl(spec: str) -> None:
     torch.testing.assert_close(output.rate, sum(rates), atol=1e-4, rtol=1e-4)
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_the_rate_is_the_mean_of_log_q_minus_log_p(spec: str) -> None:
     model, n = make(spec), 4000
@@ -167,6 +176,24 @@ def test_where_q_is_p_the_rate_is_0() -> None:
     output = model(some())
     assert torch.equal(output.rate, torch.zeros(5))
     assert torch.equal(model.log_ratio(output.latents), torch.zeros(5))
+
+
+@torch.no_grad()
+def test_nvae_s_q_is_p_and_what_changes_it() -> None:
+    model = make(NVAE, 0.3)
+    for block in model.bottleneck.blocks:
+        for parameter in block.change.parameters():
+            parameter.zero_()
+    output = model(some())
+    assert float(output.latents[0].p.stddev.std()) > 0.01
+    assert torch.equal(output.rate, torch.zeros(5))
+
+    p = Normal(torch.randn(4, 3), torch.rand(4, 3) + 0.5)
+    stats = torch.randn(4, 6)
+    shift, change = stats[:, :3], (5 * torch.tanh(stats[:, 3:] / 5)).exp()
+    # the paper's equation of section 3.2
+    kl = 0.5 * ((shift / p.scale).square() + change.square() - change.square().log() - 1)
+    torch.testing.assert_close(kl_divergence(changed(p, stats), p), kl, atol=1e-5, rtol=1e-4)
 
 
 def test_a_ladder_s_q_is_the_product_of_two_normals() -> None:
@@ -203,7 +230,7 @@ def test_the_ladder_combines_all_levels_but_the_top() -> None:
 # -- gradients and batches
 
 
-@BOTH
+@EACH
 def test_every_level_s_rate_teaches_its_encoder(spec: str) -> None:
     model = make(spec).train()
     count = len(model(some()).latents)
@@ -214,7 +241,7 @@ def test_every_level_s_rate_teaches_its_encoder(spec: str) -> None:
         assert any(p.grad is not None and p.grad.any() for p in part.parameters())
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_a_sample_s_bound_does_not_depend_on_its_batch(spec: str) -> None:
     model, x = make(spec), some()
@@ -270,7 +297,7 @@ def test_one_draw_s_iwae_is_the_elbo_s_estimate() -> None:
 # -- generation
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_samples_come_from_the_top_down(spec: str) -> None:
     model = make(spec)
@@ -286,7 +313,7 @@ def test_samples_come_from_the_top_down(spec: str) -> None:
         model.sample(1, temperature=-1.0)
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_noise_of_every_level_becomes_z_of_its_p(spec: str) -> None:
     model = make(spec)
@@ -301,7 +328,7 @@ def test_noise_of_every_level_becomes_z_of_its_p(spec: str) -> None:
     assert not torch.equal(latent.levels[0].p.mean[0], latent.levels[0].p.mean[1])
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_the_ends_of_the_way_are_the_reconstructions(spec: str) -> None:
     model, x = make(spec), some()
@@ -312,7 +339,7 @@ def test_the_ends_of_the_way_are_the_reconstructions(spec: str) -> None:
     assert not torch.equal(way[1], way[0])
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_levels_are_kept_from_the_top(spec: str) -> None:
     model, x = make(spec), some()
@@ -326,7 +353,7 @@ def test_levels_are_kept_from_the_top(spec: str) -> None:
         model.redraw(x, levels + 1)
 
 
-@pytest.mark.parametrize("spec", [TOPDOWN, LADDER], ids=["topdown", "ladder"])
+@EACH
 @torch.no_grad()
 def test_p_is_told_the_condition(spec: str) -> None:
     model = make(spec, 0.3, cond="label(10)")
@@ -344,7 +371,7 @@ def test_p_is_told_the_condition(spec: str) -> None:
         model.reconstruct(some(2))
 
 
-@pytest.mark.parametrize("spec", [TOPDOWN, LADDER], ids=["topdown", "ladder"])
+@EACH
 @torch.no_grad()
 def test_a_condition_that_is_a_part_of_x_need_not_be_given(spec: str) -> None:
     model, x = make(spec, 0.3, cond="half(left)"), some()
@@ -363,7 +390,10 @@ def test_a_condition_that_is_a_part_of_x_need_not_be_given(spec: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(16,), (16, 16), (13, 10), (8, 8, 4)])
-@pytest.mark.parametrize("bottleneck", ["topdown(1,2,1,dim=3,width=8)", "ladder(2,3,4,hidden=8)"])
+@pytest.mark.parametrize(
+    "bottleneck",
+    ["topdown(1,2,1,dim=3,width=8)", "ladder(2,3,4,hidden=8)", "nvae(1,1,2,dim=3,width=8)"],
+)
 @torch.no_grad()
 def test_maps_of_every_rank_and_odd_sizes(bottleneck: str, size: tuple[int, ...]) -> None:
     encoder = "levels(res(8,depth=1,down=1),res(8,depth=1,down=2),res(8,depth=1,down=4))"
@@ -398,6 +428,7 @@ def test_enlarging_repeats_places() -> None:
         ("hvae(mlp(8),topdown(1),mlp(8),prior=normal)", "no argument 'prior'"),
         ("hvae(mlp(8),topdown(0),mlp(8))", "blocks at each map"),
         ("hvae(mlp(8),ladder(0),mlp(8))", "latent channels of each level"),
+        ("hvae(mlp(8),nvae(0),mlp(8))", "groups at each map"),
     ],
 )
 def test_what_does_not_fit_is_said(spec: str, match: str) -> None:
@@ -436,7 +467,7 @@ def test_extreme_statistics_stay_finite() -> None:
 # -- around it
 
 
-@BOTH
+@EACH
 @torch.no_grad()
 def test_saved_and_loaded_it_is_the_same(spec: str, tmp_path) -> None:
     model = make(spec)
@@ -449,7 +480,7 @@ def test_saved_and_loaded_it_is_the_same(spec: str, tmp_path) -> None:
     assert torch.equal(*(m.sample(3, generator=seeded()) for m in (model, again)))
 
 
-@BOTH
+@EACH
 def test_bench_and_validation_report_each_level(spec: str) -> None:
     model = make(spec, likelihood="bernoulli")
     rows = aezoo.bench.run(

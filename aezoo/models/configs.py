@@ -44,7 +44,7 @@ class VAE:
 @dataclass(frozen=True, slots=True)
 class HVAE:
     encoder: object = slot("encoder")
-    bottleneck: object = slot("posterior")  # with the prior of every level: topdown, ladder
+    bottleneck: object = slot("posterior")  # with the prior of every level: topdown, nvae, ladder
     decoder: object = slot("decoder")
     likelihood: object = slot("likelihood", default="gaussian")
     cond: object = slot("condition", default=None)

@@ -87,6 +87,21 @@ class TopDown:
 
 
 @dataclass(frozen=True, slots=True)
+class NVAE:
+    blocks: tuple[int, ...] = rest()  # groups of latents at each map, the largest first
+    dim: int = 20  # channels of each group's latent
+    width: int = 64  # channels of the path from the top down
+    cells: int = 2  # residual cells of each group
+    expand: int = 6  # how much wider a cell is inside
+
+    def __post_init__(self) -> None:
+        if not self.blocks or any(n < 1 for n in self.blocks):
+            raise ValueError("needs the number of groups at each map, each at least 1")
+        at_least(1, dim=self.dim, cells=self.cells, expand=self.expand)
+        at_least(2, width=self.width)
+
+
+@dataclass(frozen=True, slots=True)
 class Ladder:
     dims: tuple[int, ...] = rest()  # latent channels of each level, the largest map first
     hidden: int = 64  # units or channels of the layers between two levels
@@ -290,6 +305,17 @@ RECORDS = (
         "Images, 2020, arXiv:2011.10650",
         example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),"
         "topdown(2,1,dim=3,width=8),unres(8,depth=1),input=(1,8,8))",
+    ),
+    Component(
+        "nvae",
+        config=NVAE,
+        target="aezoo.components.posteriors.nvae:NVAEPosterior",
+        summary="a deep hierarchy whose q says how it differs from its prior: NVAE",
+        caps=Capabilities(conditional=True),
+        paper="Vahdat, Kautz, NVAE: A Deep Hierarchical Variational Autoencoder, 2020, "
+        "arXiv:2007.03898",
+        example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),"
+        "nvae(2,1,dim=3,width=8,cells=1,expand=2),unres(8,depth=1),input=(1,8,8))",
     ),
     Component(
         "ladder",
