@@ -8,9 +8,9 @@ that are not; sampling begins with all masked and takes away masks in a few step
 What it draws at temperature 1 has a probability: the order is random, a step's codes are
 independent given those before. That is the order-agnostic model of Hoogeboom, Gritsenko, Bastings,
 Poole, van den Berg and Salimans, Autoregressive Diffusion Models, 2021, arXiv:2110.02037, whose
-bound log P(codes) >= E[log P(codes | order)] is drawn here (equations 2 and 3, with steps of
-several codes as in their section on parallel generation). The paper's loss is the same sum of
-cross-entropies with other weights: its masks are random, its weights no bound's.
+bound log P(codes) >= E[log P(codes | order)] is drawn here, with steps of several codes as they
+generate in parallel. MaskGIT's own loss is the sum of the masked codes' cross-entropies at a
+random share of masks, without the weights that make it a bound.
 
 Letters: B batch, N places in raster order, K codes, S steps.
 """
@@ -33,7 +33,7 @@ from aezoo.errors import ShapeError
 
 
 class MaskGITPrior(nn.Module):
-    """log P(codes) >= E over random orders of the sum over steps of log P(codes of the step | ...).
+    """log P(codes) >= mean over orders of sum over steps of log P(a step's codes | earlier ones).
 
     Codes (B,*L) int64 in [0,K) of the shape it was built for. With a ``cond_dim`` E it needs a
     condition's embedding: one a sample (B,E), or one a place (B,E,*L).

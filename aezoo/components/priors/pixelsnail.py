@@ -1,11 +1,11 @@
 """PixelSNAIL over codes: causal convolutions and causal attention in turns.
 
 Chen, Mishra, Rohaninejad and Abbeel, PixelSNAIL: An Improved Autoregressive Generative Model,
-2017, arXiv:1712.09763. One stack of 2x2 convolutions, in gated residual blocks, sees what is
-near; attention sees everything before, the convolutions' blind spot too. A key is made of the
-code at its place, the stack and the place's coordinates, a query of the last two, for its own
-code is yet to come. A query may also attend to nothing, which the first one has to: a key and a
-value of zeros stand before all others.
+2017, arXiv:1712.09763, details as in the authors' code. One stack of 2x2 convolutions, in gated
+residual blocks, sees what is near; attention sees everything before, the convolutions' blind
+spot too. A key is made of the code at its place, the stack and the place's coordinates, a query
+of the last two, for its own code is yet to come. A query may also attend to nothing, which the
+first one has to: a key and a value of zeros stand before all others.
 
 Letters: B batch, K codes, H rows, W columns, N = H * W places.
 """
