@@ -41,11 +41,11 @@ def models(tmp_path_factory) -> Path:
         "photos": SPEC,
         "digits": DIGITS,
         "labelled": "vae(mlp(32),gaussian(4),mlp(32),cond=label(10),input=(1,8,8))",
-        "posed": "vae(mlp(8),gaussian(4),mlp(8),cond=continuous(2),input=(1,8,8))",
-        "halved": "vae(mlp(8),gaussian(4),mlp(8),cond=half(left),input=(1,8,8))",
         "sound": "vae(mlp(32),gaussian(4),mlp(32),input=(1,64))",
         "film": "vae(res(8,depth=1),gaussian(2),unres(8,depth=1),input=(1,4,8,8))",
         "fixed-film": "vae(mlp(8),gaussian(2),mlp(8),input=(1,4,8,8))",
+        "posed": "vae(mlp(8),gaussian(4),mlp(8),cond=continuous(2),input=(1,8,8))",
+        "halved": "vae(mlp(8),gaussian(4),mlp(8),cond=half(left),input=(1,8,8))",
     }
     for name, spec in specs.items():
         model = aezoo.create(spec).eval()
