@@ -100,7 +100,8 @@ def aezoo_decoders() -> Iterable[Component]:
     """Networks from the latent to the likelihood's parameters.
 
     ``T(config, in_shape=(D,*L), out_shape=(P,*S))``;
-    ``forward(z (B,D,*L)) -> params (B,P,*S)``.
+    ``forward(z (B,D,*L)) -> params (B,P,*S)``. The last of its parameters with two axes or more
+    is its last layer's: there an objective may weigh gradients against each other.
     """
 
 
@@ -236,8 +237,8 @@ def aezoo_critics() -> Iterable[Component]:
     """Networks that an objective trains against the model: ``T(config, in_shape=(C,*S))``;
     ``forward(x (B,C,*S)) -> (B,...)``, larger where x looks real.
 
-    ``features(x) -> tuple`` of what each layer gives, (B,...), the verdict of ``forward`` last:
-    objectives that compare x and its reconstruction inside the critic read them.
+    It may have ``features(x) -> tuple`` of what each layer gives, (B,...), the verdict of
+    ``forward`` last: objectives that compare x and its reconstruction inside the critic read them.
     """
 
 

@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 import aezoo
+from aezoo.components.critics.mlp import MLPCritic
 from aezoo.data.sets import load
 from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, point
-from aezoo.objectives.adversarial import balance, held, hinge, right
+from aezoo.objectives.adversarial import balance, held, hinge, last_kernel, right
 from aezoo.objectives.vaegan import feature_error
 from aezoo.train import loop
 from aezoo.train.loop import fit
@@ -153,15 +154,33 @@ def test_vqgans_weight_is_the_ratio_of_gradients_at_the_last_layer() -> None:
     (ours,) = torch.autograd.grad(output.distortion.mean(), last, retain_graph=True)
     (theirs,) = torch.autograd.grad(verdict, last, retain_graph=True)
     weight = ours.square().sum().sqrt() / (theirs.square().sum().sqrt() + 1e-6)
-    torch.testing.assert_close(losses.terms["lambda"].double(), weight, rtol=1e-5, atol=0)
+    torch.testing.assert_close(losses.terms["lambda"], weight)
     torch.testing.assert_close(losses.terms["adversarial"], verdict.detach())
 
     total = output.distortion.mean() + output.penalty.mean() + 0.7 * weight * verdict
     for parameter, expected in zip(model.parameters(), gradients(total, model), strict=True):
         if parameter.grad is not None:
-            torch.testing.assert_close(parameter.grad, expected, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(parameter.grad, expected)
     assert all(p.grad is not None for p in (*model.encoder.parameters(), last))
     torch.testing.assert_close(losses.criterion, -output.elbo.mean().detach())
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        "mlp(8)", "linear", "deconv(8,8)", "unres(8)", "unconvnext(8,scale=0.1)", "unresattn(8)",
+        "unvit(8,1,2)",
+    ],
+)  # fmt: skip
+def test_the_last_kernel_is_the_last_layers(decoder: str) -> None:
+    """Without it, nothing of z is left in what comes out."""
+    model: Any = aezoo.create(f"ae(res(8,depth=1),point(2),{decoder},input=(1,8,8))")
+    z = torch.rand(2, *model.latent_shape)
+    before = model.decoder(z)
+    assert not torch.equal(before[0], before[1])
+    torch.nn.init.zeros_(last_kernel(model, model.decoder))
+    after = model.decoder(z)
+    assert torch.equal(after[0], after[1])
 
 
 def test_balance_by_hand() -> None:
@@ -292,6 +311,22 @@ def test_of_any_rank_conditional_and_of_several_levels(spec: str) -> None:
 def test_what_vaegan_cannot_do_is_said(spec: str, message: str) -> None:
     with pytest.raises(CapabilityError, match=message):
         aezoo.create(spec).loss(torch.rand(2, 1, 4, 4))
+
+
+def test_vaegan_needs_a_critic_with_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(MLPCritic, "features")
+    with pytest.raises(CapabilityError, match=r"take critic=patch\(64\)"):
+        aezoo.create("vae(mlp(6),gaussian(3),mlp(6),objective=vaegan(critic=mlp(4)))")
+
+
+def test_the_model_needs_a_mean_to_show_a_critic() -> None:
+    spec = (
+        "vae(mlp(4),gaussian(2),mlp(4),likelihood=pixelcnn(4,width=8,layers=1,levels=4),"
+        "objective={},input=(1,4,4))"
+    )
+    for objective in (f"vaegan({CRITIC})", f"vqgan({NO_NETWORK})"):
+        with pytest.raises(CapabilityError, match=r"pixelcnn.* has none in closed form"):
+            aezoo.create(spec.format(objective)).loss(torch.rand(2, 1, 4, 4))
 
 
 def test_vqgan_needs_a_decoder_that_learns() -> None:

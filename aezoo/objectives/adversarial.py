@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aezoo.components.nd import wide
 from aezoo.errors import CapabilityError
 
 
@@ -61,7 +62,7 @@ def balance(reconstruction: Tensor, adversarial: Tensor, kernel: Tensor, delta: 
     """
     gradients = torch.stack(
         [
-            torch.autograd.grad(loss, kernel, retain_graph=True)[0].float()
+            wide(torch.autograd.grad(loss, kernel, retain_graph=True)[0])
             for loss in (reconstruction, adversarial)
         ]
     )
