@@ -134,7 +134,7 @@ def test_listing_is_ordered_and_by_kind(site):
             "zzzzz",
             "unknown posterior or quantizer 'zzzzz'; posteriors and quantizers are point, ",
         ),
-        (("family",), "zzzzz", "unknown family 'zzzzz'; families are ae, vae, vqvae"),
+        (("family",), "zzzzz", "unknown family 'zzzzz'; families are ae, vae, hvae, vqvae"),
         (("critic",), "zzzzz", "unknown critic 'zzzzz'; critics are "),
     ],
 )
