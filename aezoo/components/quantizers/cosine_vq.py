@@ -10,32 +10,24 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from aezoo.components.nd import pointwise, wide
+from aezoo.components.quantizers.base import Quantizer
 from aezoo.components.quantizers.configs import CosineVQ as Config
 from aezoo.components.quantizers.learned import quantized
 from aezoo.latents import Latent
 
 
-class CosineVQ(nn.Module):
+class CosineVQ(Quantizer):
     """h (B, F, *L) -> z (B, D, *L) of length one at each place, codes (B, *L) in [0, K)."""
 
     def __init__(self, config: Config, *, in_shape: tuple[int, ...]):
-        super().__init__()
+        super().__init__(in_shape=in_shape, dim=config.dim, codes=config.codes)
         self.beta = config.beta
-        self.num_codes = config.codes
-        self.in_shape = in_shape
-        self.out_shape = (config.dim, *in_shape[1:])
-        self.project = pointwise(len(in_shape) - 1, in_shape[0], config.dim)
         self.codebook = nn.Parameter(torch.randn(config.codes, config.dim))
 
-    def forward(
-        self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
-    ) -> Latent:
-        with torch.autocast(h.device.type, enabled=False):
-            z_e = F.normalize(self.project(wide(h)), dim=1)
-            return quantized(z_e, self.vectors(), self.beta)
+    def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
+        return quantized(F.normalize(z_e, dim=1), self.vectors(), self.beta)
 
     def vectors(self) -> Tensor:
         """The code vectors (K, D), of length one."""

@@ -8,12 +8,11 @@ channel counting fastest.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor
 
-from aezoo.components.nd import pointwise, wide
+from aezoo.components.quantizers.base import Quantizer
 from aezoo.components.quantizers.configs import FSQ as Config
 from aezoo.components.quantizers.estimators import straight_through
 from aezoo.components.quantizers.gauges import gauges
@@ -23,37 +22,30 @@ from aezoo.latents import Latent
 _EPSILON = 1e-3  # keeps the outermost levels reachable in finite precision
 
 
-class FSQ(nn.Module):
+class FSQ(Quantizer):
     """h (B, F, *L) -> z (B, D, *L) in [-1, 1], codes (B, *L) in [0, prod L_i)."""
 
     levels: Tensor  # L_i, (D,) int64
     bases: Tensor  # products of the levels before, (D,) int64
 
     def __init__(self, config: Config, *, in_shape: tuple[int, ...]):
-        super().__init__()
-        self.num_codes = math.prod(config.levels)
-        self.in_shape = in_shape
-        self.out_shape = (len(config.levels), *in_shape[1:])
-        self.project: Any = pointwise(len(in_shape) - 1, in_shape[0], len(config.levels))
+        super().__init__(in_shape=in_shape, dim=len(config.levels), codes=math.prod(config.levels))
         # Buffers, and saved ones: constants made in forward would be copied to the GPU each step.
         self.register_buffer("levels", torch.tensor(config.levels))
         self.register_buffer("bases", torch.tensor(bases_of(config.levels)))
 
-    def forward(
-        self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
-    ) -> Latent:
-        with torch.autocast(h.device.type, enabled=False):
-            rows = self.project(wide(h)).movedim(1, -1)
-            bounded = self._bound(rows)
-            integers = straight_through(bounded, bounded.round())
-            half = self.levels // 2
-            codes = number_of(integers.detach().round().long() + half, self.bases)
-            codes = codes.clamp(0, self.num_codes - 1)  # NaN must not count outside the table
-            return Latent(
-                z=(integers / half).movedim(-1, 1).contiguous(),
-                codes=codes,
-                metrics=gauges(codes, self.num_codes),
-            )
+    def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
+        rows = z_e.movedim(1, -1)
+        bounded = self._bound(rows)
+        integers = straight_through(bounded, bounded.round())
+        half = self.levels // 2
+        codes = number_of(integers.detach().round().long() + half, self.bases)
+        codes = codes.clamp(0, self.num_codes - 1)  # NaN must not count outside the table
+        return Latent(
+            z=(integers / half).movedim(-1, 1).contiguous(),
+            codes=codes,
+            metrics=gauges(codes, self.num_codes),
+        )
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, *L) int64 -> z (B, D, *L)."""

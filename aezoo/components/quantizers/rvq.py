@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from aezoo.components.nd import pointwise, wide
+from aezoo.components.quantizers.base import Quantizer
 from aezoo.components.quantizers.configs import RVQ as Config
 from aezoo.components.quantizers.estimators import ESTIMATORS
 from aezoo.components.quantizers.gauges import joined
@@ -20,7 +20,7 @@ from aezoo.components.quantizers.vq import unprojected
 from aezoo.latents import Latent
 
 
-class RVQ(nn.Module):
+class RVQ(Quantizer):
     """h (B, F, *L) -> z (B, D, *L), codes (B, q, *L) in [0, K), the coarsest level first.
 
     The penalty is the sum of the levels' own. ``metrics`` are the levels' geometric mean of
@@ -28,34 +28,24 @@ class RVQ(nn.Module):
     """
 
     def __init__(self, config: Config, *, in_shape: tuple[int, ...]):
-        super().__init__()
-        features, *place = in_shape
-        self.in_shape = in_shape
-        self.out_shape = (config.dim, *place)
-        self.code_shape = (config.q, *place)
-        self.num_codes = config.codes
+        super().__init__(in_shape=in_shape, dim=config.dim, codes=config.codes, several=(config.q,))
         self.estimator = ESTIMATORS[config.estimator]
-        self.project = pointwise(len(place), features, config.dim)
         self.levels: Any = nn.ModuleList(
             unprojected(config.level, in_shape=self.out_shape) for _ in range(config.q)
         )
 
-    def forward(
-        self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
-    ) -> Latent:
-        with torch.autocast(h.device.type, enabled=False):
-            z_e = self.project(wide(h))
-            left, total, found = z_e, torch.zeros_like(z_e), []
-            for level in self.levels:
-                found.append(level(left))
-                e = found[-1].z.detach()
-                left, total = left - e, total + e
-            return Latent(
-                z=self.estimator(z_e, total),
-                codes=torch.stack([latent.codes for latent in found], 1),
-                penalty=torch.stack([latent.penalty for latent in found]).sum(0),
-                metrics=joined([latent.metrics for latent in found]),
-            )
+    def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
+        left, total, found = z_e, torch.zeros_like(z_e), []
+        for level in self.levels:
+            found.append(level(left))
+            e = found[-1].z.detach()
+            left, total = left - e, total + e
+        return Latent(
+            z=self.estimator(z_e, total),
+            codes=torch.stack([latent.codes for latent in found], 1),
+            penalty=torch.stack([latent.penalty for latent in found]).sum(0),
+            metrics=joined([latent.metrics for latent in found]),
+        )
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, q, *L) int64 -> z (B, D, *L); the first levels alone give a coarser z."""

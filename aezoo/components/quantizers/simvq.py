@@ -8,34 +8,27 @@ step moves every code, taken or not. W is a matrix, as in the paper.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from aezoo.components.nd import pointwise, wide
+from aezoo.components.quantizers.base import Quantizer
 from aezoo.components.quantizers.configs import SimVQ as Config
 from aezoo.components.quantizers.learned import quantized
 from aezoo.latents import Latent
 
 
-class SimVQ(nn.Module):
+class SimVQ(Quantizer):
     """h (B, F, *L) -> z (B, D, *L), codes (B, *L) in [0, K)."""
 
     codebook: Tensor  # sqrt(D) C, (K, D), frozen
 
     def __init__(self, config: Config, *, in_shape: tuple[int, ...]):
-        super().__init__()
+        super().__init__(in_shape=in_shape, dim=config.dim, codes=config.codes)
         self.beta = config.beta
-        self.num_codes = config.codes
-        self.in_shape = in_shape
-        self.out_shape = (config.dim, *in_shape[1:])
-        self.project = pointwise(len(in_shape) - 1, in_shape[0], config.dim)
         self.register_buffer("codebook", torch.randn(config.codes, config.dim))
         self.basis = nn.Linear(config.dim, config.dim, bias=False)  # W
 
-    def forward(
-        self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
-    ) -> Latent:
-        with torch.autocast(h.device.type, enabled=False):
-            return quantized(self.project(wide(h)), self.vectors(), self.beta)
+    def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
+        return quantized(z_e, self.vectors(), self.beta)
 
     def vectors(self) -> Tensor:
         """The code vectors C W, (K, D)."""

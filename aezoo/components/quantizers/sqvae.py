@@ -10,7 +10,7 @@ to exp(-|Z - b_k|^2 / 2s^2). The KL of its ELBO (eq. 5, uniform prior) is, at ea
 
 log K is the ``rate``, as of every quantizer, the rest the ``penalty``: their sum is the paper's
 KL, and never negative on average. The expectation over b is exact here; the authors' code takes
-it at the relaxed draw, leaves Z at z_e, and keeps s^2 above 1: the paper has none of these.
+it at the relaxed draw, leaves Z at z_e, and keeps s^2 above 1, which eq. 5 does not.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from aezoo.components.corruptions.noise import normal
-from aezoo.components.nd import pointwise, wide
 from aezoo.components.one_hot import annealed, gumbel
+from aezoo.components.quantizers.base import Quantizer
 from aezoo.components.quantizers.configs import SQVAE as Config
 from aezoo.components.quantizers.estimators import straight_through
 from aezoo.components.quantizers.gauges import gauges
@@ -30,7 +30,7 @@ from aezoo.components.quantizers.rows import codes_of, map_of, rows_of, sums_of
 from aezoo.latents import Latent
 
 
-class SQVAE(nn.Module):
+class SQVAE(Quantizer):
     """h (B, F, *L) -> z (B, D, *L), codes (B, *L) in [0, K).
 
     In training z is a Gumbel-softmax draw of code vectors, at temperature tau, and the codes are
@@ -39,12 +39,8 @@ class SQVAE(nn.Module):
     """
 
     def __init__(self, config: Config, *, in_shape: tuple[int, ...]):
-        super().__init__()
+        super().__init__(in_shape=in_shape, dim=config.dim, codes=config.codes)
         self.config = config
-        self.num_codes = config.codes
-        self.in_shape = in_shape
-        self.out_shape = (config.dim, *in_shape[1:])
-        self.project = pointwise(len(in_shape) - 1, in_shape[0], config.dim)
         self.codebook = nn.Parameter(torch.randn(config.codes, config.dim))  # b, (K, D)
         self.log_var = nn.Parameter(torch.full((), 2 * math.log(config.sigma)))  # log s^2
         self.tau = config.tau
@@ -53,33 +49,27 @@ class SQVAE(nn.Module):
         """tau falls geometrically from ``tau`` to ``tau_end`` over the run: of the step alone."""
         self.tau = annealed(self.config.tau, self.config.tau_end, step, total)
 
-    def forward(
-        self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
-    ) -> Latent:
-        with torch.autocast(h.device.type, enabled=False):
-            z_e = self.project(wide(h))
-            means = rows_of(z_e)
-            if sample and self.training:
-                noise = normal(means, generator)
-                scores = self._scores(means + self.sigma * noise)
-                penalty = (
-                    -scores.logsumexp(1, keepdim=True) - noise.square().sum(1, keepdim=True) / 2
-                )
-                drawn = scores + gumbel(scores, generator)
-                z = (drawn / self.tau).softmax(1) @ self.codebook
-                flat = drawn.argmax(1)
-            else:
-                scores = self._scores(means)
-                penalty = -scores.logsumexp(1, keepdim=True)
-                flat = scores.argmax(1)
-                z = straight_through(means, self.codebook[flat])
-            codes = codes_of(flat, z_e)
-            return Latent(
-                z=map_of(z, z_e),
-                codes=codes,
-                penalty=sums_of(penalty, z_e),
-                metrics=gauges(codes, self.num_codes) | {"sigma": self.sigma.detach()},
-            )
+    def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
+        means = rows_of(z_e)
+        if sample and self.training:
+            noise = normal(means, generator)
+            scores = self._scores(means + self.sigma * noise)
+            penalty = -scores.logsumexp(1, keepdim=True) - noise.square().sum(1, keepdim=True) / 2
+            drawn = scores + gumbel(scores, generator)
+            z = (drawn / self.tau).softmax(1) @ self.codebook
+            flat = drawn.argmax(1)
+        else:
+            scores = self._scores(means)
+            penalty = -scores.logsumexp(1, keepdim=True)
+            flat = scores.argmax(1)
+            z = straight_through(means, self.codebook[flat])
+        codes = codes_of(flat, z_e)
+        return Latent(
+            z=map_of(z, z_e),
+            codes=codes,
+            penalty=sums_of(penalty, z_e),
+            metrics=gauges(codes, self.num_codes) | {"sigma": self.sigma.detach()},
+        )
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, *L) int64 -> z (B, D, *L)."""

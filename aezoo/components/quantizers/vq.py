@@ -11,9 +11,9 @@ are those of all ranks.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from aezoo.components.nd import pointwise, wide
+from aezoo.components.quantizers.base import Quantizer
 from aezoo.components.quantizers.configs import VQ as Config
 from aezoo.components.quantizers.estimators import ESTIMATORS
 from aezoo.components.quantizers.nearest import (
@@ -30,7 +30,7 @@ from aezoo.components.quantizers.rows import codes_of, map_of, rows_of, sums_of
 from aezoo.latents import Latent
 
 
-class VQ(nn.Module):
+class VQ(Quantizer):
     """h (B, F, *L) -> z (B, D, *L), codes (B, *L) in [0, K).
 
     ``metrics`` are the perplexity and the part of the codes in use: of the moving averages
@@ -43,12 +43,8 @@ class VQ(nn.Module):
     started: Tensor  # () bool: the codebook has met data
 
     def __init__(self, config: Config, *, in_shape: tuple[int, ...]):
-        super().__init__()
+        super().__init__(in_shape=in_shape, dim=config.dim, codes=config.codes)
         self.config = config
-        self.num_codes = config.codes
-        self.in_shape = in_shape
-        self.out_shape = (config.dim, *in_shape[1:])
-        self.project = pointwise(len(in_shape) - 1, in_shape[0], config.dim)
         codebook = torch.randn(config.codes, config.dim)
         if config.update == "gradient":
             self.codebook = nn.Parameter(codebook)
@@ -60,28 +56,24 @@ class VQ(nn.Module):
         self._started: bool | None = None  # the buffer's value, read once: no sync in the step
         self.register_load_state_dict_post_hook(_forget_started)
 
-    def forward(
-        self, h: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
-    ) -> Latent:
-        with torch.autocast(h.device.type, enabled=False):
-            z_e = self.project(wide(h))
-            rows = rows_of(z_e)
-            if self.training:
-                self._start(rows.detach())
-            flat_codes = nearest(rows.detach(), self.codebook.detach())
-            e = self.codebook[flat_codes]
-            by_gradient = self.config.update == "gradient"
-            squares = squared_errors(rows, e, self.config.beta, codebook=by_gradient)
-            z_q = ESTIMATORS[self.config.estimator](rows, e.detach())
-            if self.training:
-                self._update(rows.detach(), flat_codes)
-            counts = self.counts if self.training else self._batch_counts(flat_codes)
-            return Latent(
-                z=map_of(z_q, z_e),
-                codes=codes_of(flat_codes, z_e),
-                penalty=sums_of(squares, z_e),
-                metrics={"perplexity": perplexity(counts), "usage": self._usage(counts)},
-            )
+    def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
+        rows = rows_of(z_e)
+        if self.training:
+            self._start(rows.detach())
+        flat_codes = nearest(rows.detach(), self.codebook.detach())
+        e = self.codebook[flat_codes]
+        by_gradient = self.config.update == "gradient"
+        squares = squared_errors(rows, e, self.config.beta, codebook=by_gradient)
+        z_q = ESTIMATORS[self.config.estimator](rows, e.detach())
+        if self.training:
+            self._update(rows.detach(), flat_codes)
+        counts = self.counts if self.training else self._batch_counts(flat_codes)
+        return Latent(
+            z=map_of(z_q, z_e),
+            codes=codes_of(flat_codes, z_e),
+            penalty=sums_of(squares, z_e),
+            metrics={"perplexity": perplexity(counts), "usage": self._usage(counts)},
+        )
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, *L) int64 -> z (B, D, *L)."""
