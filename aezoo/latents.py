@@ -80,6 +80,15 @@ class Losses:
     criterion: Tensor | None = None  # scalar that chooses the best weights; None: the total
 
 
+def vector(latent: Latent) -> Tensor:
+    """(B, N): z as a vector; of a hierarchy with a prior in it the z of every level.
+
+    What such a hierarchy's decoder reads, a state or z_1, is made of these or but the last one.
+    """
+    each = latent.levels if latent.levels and latent.levels[0].p is not None else (latent,)
+    return torch.cat([level.z.flatten(1) for level in each], dim=1)
+
+
 def mean_of(p: Distribution) -> Tensor | None:
     """(B, C, *S), or None where p has no closed mean, as an autoregressive likelihood."""
     try:

@@ -17,7 +17,7 @@ from aezoo.data.sets import load
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.explain import explain
 from aezoo.gallery import LARGE
-from aezoo.latents import normals
+from aezoo.latents import normals, vector
 from aezoo.testing.subject import stir
 from aezoo.train.ranks import Ranks
 from aezoo.train.recipe import Stage
@@ -500,6 +500,18 @@ def test_bench_and_validation_report_each_level(spec: str) -> None:
     figures = ModelTask(model, split, split, Stage(steps=1, batch=8), 0, Ranks()).validate()
     levels = [figures[f"rate{i}"] for i in range(count)]
     assert sum(levels) == pytest.approx(figures["rate"], rel=1e-5)
+
+
+@EACH
+def test_readers_are_shown_the_z_of_every_level(spec: str) -> None:
+    model = make(spec)
+    latent = model.encode(some())
+    z = vector(latent)
+    assert z.shape == (5, sum(math.prod(shape) for shape in model.bottleneck.level_shapes))
+    assert torch.equal(z[:, -latent.levels[-1].z[0].numel() :], latent.levels[-1].z.flatten(1))
+    rows = aezoo.bench.run(model, data="digits", split="test[:64]", metrics="probes(learn=200)")
+    found = {row.figure.metric: row.figure.value for row in rows}
+    assert 0 <= found["linear-probe"] <= 1
 
 
 def test_explain_shows_the_levels() -> None:

@@ -8,6 +8,7 @@ in [0,1], higher is better, and comes from a seed alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aezoo.latents import vector
 from aezoo.metrics.base import Batch, Metric, Run
 from aezoo.metrics.latents import ACTIVE
 from aezoo.records import Figure
@@ -201,7 +203,8 @@ class Disentanglement(Metric):
 
         if not hasattr(run.images.images, "factors"):
             return f"the factors of {run.data} are not known; those of sprites are"
-        if (dims := int(np.prod(run.model.latent_shape))) > WIDEST:
+        shapes = getattr(run.model.bottleneck, "level_shapes", (run.model.latent_shape,))
+        if (dims := sum(math.prod(shape) for shape in shapes)) > WIDEST:
             return f"the latent has {dims} dimensions, and the scores are for {WIDEST} at most"
         if run.n < 1000:
             return f"the scores need 1000 pictures at least, and the split has {run.n}"
@@ -211,7 +214,7 @@ class Disentanglement(Metric):
 
     def update(self, batch: Batch) -> None:
         assert batch.latent is not None
-        self.keep("z", batch.rows, batch.latent.z.flatten(1))
+        self.keep("z", batch.rows, vector(batch.latent))
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
         z = rows["z"].double().numpy()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aezoo.data.sets import ImageSet, batches, load
+from aezoo.latents import vector
 from aezoo.metrics.base import Batch, Metric, Run
 from aezoo.records import Figure
 
@@ -116,12 +117,12 @@ class Probes(Metric):
             for x, y in batches(part, BLOCK, run.device, seed=run.seed):
                 numbers = torch.arange(first, first + len(x), device=run.device)
                 with torch.no_grad():
-                    self.keep("learn z", numbers, run.model.encode(x).z.flatten(1))
+                    self.keep("learn z", numbers, vector(run.model.encode(x)))
                 self.keep("learn y", numbers, y)
 
     def update(self, batch: Batch) -> None:
         assert batch.latent is not None
-        self.keep("z", batch.rows, batch.latent.z.flatten(1))
+        self.keep("z", batch.rows, vector(batch.latent))
         self.keep("y", batch.rows, batch.y)
 
     def figures(self, sums: dict[str, Tensor], rows: dict[str, Tensor]) -> list[Figure]:
