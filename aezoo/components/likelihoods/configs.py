@@ -77,7 +77,6 @@ class PixelCNNPPConfig:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
 
-
 def _check_scale(name: str, value: float | str) -> None:
     if isinstance(value, str):
         if value not in ("learned", "pixel"):
