@@ -80,9 +80,10 @@ def one_latent(model: Any, output: Output) -> Latent:
     Raises:
         CapabilityError: it is of several levels.
     """
-    if len(output.latents) > 1 or output.latents[0].p is not None:
+    latent, *others = output.latents
+    if others or latent.p is not None:
         raise _one_level(model)
-    return output.latents[0]
+    return latent
 
 
 def check_one_level(model: Any) -> None:

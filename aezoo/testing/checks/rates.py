@@ -24,7 +24,7 @@ def rate_is_monte_carlo(subject: Subject) -> None:
     let the prior's distribution() and log_prob be of the same density, in nats summed over
     all dimensions.
     """
-    model = subject.build()
+    model: Any = subject.build()
     if model.capabilities.bound is None:
         raise NotApplicable("a plain autoencoder has no rate")
     x, cond = batch(model, 3)
