@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TERMS = 10  # of Olver's expansion
-ORDER = 16.0  # at least this is what it is used at
+TERMS = 12  # of Olver's expansion
+ORDER = 12.0  # at least this is what it is used at
 
 
 def log_0f1(order: float, x: Tensor) -> Tensor:
@@ -40,13 +40,15 @@ class _Log0F1(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, order: float) -> Tensor:
         ctx.order = order
-        ctx.save_for_backward(x)
-        return _values(order, x)[0].to(x.dtype)
+        found, slope, _ = _values(order, x)
+        ctx.save_for_backward(x, slope.to(x.dtype))
+        return found.to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        (x,) = ctx.saved_tensors
-        return grads[0] * ratio(ctx.order, x), None
+        x, slope = ctx.saved_tensors
+        # A gradient of the gradient needs the ratio as a function of x.
+        return grads[0] * (ratio(ctx.order, x) if torch.is_grad_enabled() else slope), None
 
 
 class _Ratio(torch.autograd.Function):

@@ -14,11 +14,9 @@ arXiv:1805.08498, equation 6), and mu moves a draw along by the smallest rotatio
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
@@ -29,7 +27,7 @@ from aezoo.components.nd import flat
 #: Proposals for each draw. At least 0.65 of them are accepted, whatever D and kappa are: that
 #: none of 40 is, and the last one stands, has a probability below 1e-18.
 PROPOSALS = 40
-NODES = 48  # of the quadrature of the angle's derivative
+NODES = 64  # of the quadrature of the angle's derivative
 REACH = 10.0  # how far it goes into a tail, in standard deviations at the mode
 
 
@@ -68,6 +66,7 @@ class VonMisesFisher(Distribution):
         self.dim = mu.shape[1]
         self.axis = 1 - mu.ndim  # of the vectors, whatever stands before the event
         self.order = self.dim / 2 - 1
+        self.length = ratio(self.order, kappa.double())  # A(kappa), of the mean vector
         super().__init__(mu.shape[:1], mu.shape[1:], validate_args=False)
 
     @property
@@ -76,14 +75,14 @@ class VonMisesFisher(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        return ratio(self.order, self.kappa) * self.mu
+        return self.length.to(self.mu.dtype) * self.mu
 
     @property
     def variance(self) -> Tensor:
         """Of each coordinate."""
-        length = ratio(self.order, self.kappa)
-        share = length / self.kappa
-        return share + (1 - self.dim * share - length.square()) * self.mu.square()
+        share = self.length / self.kappa
+        along = 1 - self.dim * share - self.length.square()
+        return (share + along * self.mu.square()).to(self.mu.dtype)
 
     @property
     def mode(self) -> Tensor:
@@ -100,7 +99,7 @@ class VonMisesFisher(Distribution):
     def kl_to_uniform(self) -> Tensor:
         """(B,) nats: kappa A(kappa) - log 0F1(; D/2; kappa^2 / 4), A the mean's length."""
         kappa = self.kappa.double()
-        each = kappa * ratio(self.order, kappa) - log_0f1(self.order, kappa)
+        each = kappa * self.length - log_0f1(self.order, kappa)
         return self._summed(each.to(self.kappa.dtype))
 
     def entropy(self) -> Tensor:
@@ -125,7 +124,8 @@ class VonMisesFisher(Distribution):
             # mu moved by dmu rotates z by dmu mu' - mu dmu'; kappa moves the angle.
             moved = self.mu - mu
             z = z + moved * (mu * z).sum(1, keepdim=True) - mu * (moved * z).sum(1, keepdim=True)
-            slope = angle_slope(angle, kappa, self.dim).to(mu.dtype)
+            length = self.length.detach()
+            slope = angle_slope(angle, kappa, length, self.dim).to(mu.dtype)
             turned = (self.kappa - kappa) * slope
             z = z + turned * (angle.cos() * aside - angle.sin() * mu)
         return z
@@ -198,14 +198,14 @@ def angles(kappa: Tensor, dim: int, generator: torch.Generator | None = None) ->
     return 2 * (apart / 2).clamp(0, 1).sqrt().asin()
 
 
-def angle_slope(angle: Tensor, kappa: Tensor, dim: int) -> Tensor:
+def angle_slope(angle: Tensor, kappa: Tensor, length: Tensor, dim: int) -> Tensor:
     """d angle / d kappa at a fixed value of the angle's distribution function, float64.
 
     The angle t has the density f(t) = sin^(D-2) t exp(kappa cos t) / c, so d log f / d kappa is
-    cos t - A, and the slope is minus the integral of that times f up to the angle, over f there:
-    by Gauss and Legendre, from the side on which f falls away from the angle.
+    cos t - A with A the ``length`` of the mean, and the slope is minus the integral of that times
+    f up to the angle, over f there: by Fejer's rule, from the side on which f falls away from it.
     """
-    angle, kappa = angle.double(), kappa.double()
+    angle, kappa, length = angle.double(), kappa.double(), length.double()
     mode_cos = 2 * kappa / ((dim - 2) + ((dim - 2) ** 2 + 4 * kappa.square()).sqrt())
     mode = mode_cos.clamp(max=1).acos()
     bend = kappa * mode_cos + ((dim - 2) / (1 - mode_cos.square()) if dim > 2 else 0.0)
@@ -213,23 +213,21 @@ def angle_slope(angle: Tensor, kappa: Tensor, dim: int) -> Tensor:
     angle = angle.clamp(1e-9, math.pi - 1e-9)
     left = angle < mode
     far = torch.where(left, (angle - reach).clamp(min=0), (angle + reach).clamp(max=math.pi))
-    nodes, weights = (
-        torch.as_tensor(v, device=angle.device).view(-1, *[1] * angle.ndim) for v in _legendre()
-    )
+    nodes, weights = (v.view(-1, *[1] * angle.ndim) for v in fejer(NODES, angle.device))
     t = angle + (far - angle) * nodes
     half = (t - angle) / 2
     grown = -2 * kappa * (angle + half).sin() * half.sin()  # kappa (cos t - cos angle)
     if dim > 2:
         grown = grown + (dim - 2) * (t.sin() / angle.sin()).log()
-    length = ratio(dim / 2 - 1, kappa)
     summed = ((t.cos() - length) * grown.exp() * weights).sum(0)
     # From the left the integral runs from far to the angle, and the slope is minus it; from the
     # right it runs to far, and the slope is it, for the whole integral is 0. Both are this:
     return summed * (far - angle)
 
 
-@functools.cache
-def _legendre() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1]."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    return (nodes + 1) / 2, weights / 2
+def fejer(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Nodes and weights of Fejer's first rule on [0, 1], float64, made on the device."""
+    theta = (torch.arange(n, device=device, dtype=torch.float64) + 0.5) * math.pi / n
+    j = torch.arange(1, n // 2 + 1, device=device, dtype=torch.float64)
+    ripple = ((2 * theta[:, None] * j).cos() / (4 * j.square() - 1)).sum(1)
+    return (1 + theta.cos()) / 2, (1 - 2 * ripple) / n
