@@ -171,5 +171,10 @@ def _pair(level: Latent) -> tuple[Distribution, Distribution]:
 
 def _standardised(latent: Latent) -> tuple[Tensor, ...]:
     """(z - mean) / sigma in p, of every level."""
-    pairs = ((level.z, normals(level.p)) for level in latent.levels)
-    return tuple((z - p.loc) / p.scale for z, p in pairs if p is not None)
+    found = []
+    for level in latent.levels:
+        p = normals(level.p)
+        if p is None:
+            raise CapabilityError("a level's p is of independent normals in a hierarchy")
+        found.append((level.z - p.loc) / p.scale)
+    return tuple(found)
