@@ -13,13 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import aezoo
+from aezoo.bench.run import BenchError, run
 from aezoo.components.conditions.configs import Continuous
 from aezoo.components.conditions.continuous import ContinuousCondition
 from aezoo.data.cache import cached
 from aezoo.data.labels import check_labels, hide_labels
 from aezoo.data.sets import ImageSet, Resident, batches, load
 from aezoo.data.sprites import SIZES
-from aezoo.errors import CapabilityError, DataError, ShapeError, TrainingError
+from aezoo.errors import (
+    CapabilityError,
+    DataError,
+    ShapeError,
+    TrainingError,
+)
 from aezoo.models.join import fold_of, folded, joined_channels
 from aezoo.registry import dataset
 from aezoo.spec import SpecError
@@ -515,3 +521,29 @@ def test_m2_learns_from_digits_without_labels() -> None:
         best = max(best, accuracy(alone))
     # measured: 0.958 and 0.916; at its end the net that was not stopped has 0.869
     assert accuracy(model.eval().cond) > best + 0.02
+
+
+# -- the bench
+
+
+@pytest.mark.parametrize(
+    ("cond", "given"),
+    [("half(left)", "half(left)"), ("inferred(10,mlp(4)),objective=semi", "inferred(10,mlp(4))")],
+)
+def test_figures_say_what_was_given(cond: str, given: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = aezoo.create(f"vae(mlp(4),gaussian(2),mlp(4),cond={cond},input=(1,8,8))").eval()
+    rows = run([model], data="digits", split="test[:40]", metrics="likelihood(k=2),reconstruction",
+               device="cpu", out=tmp_path, quiet=True)  # fmt: skip
+    assert {"-elbo", "mse"} <= {row.metric for row in rows}
+    assert all(row.protocol.endswith(f", given {given}") for row in rows)
+    assert len(list(tmp_path.rglob("*-samples.png"))) == 1
+
+
+def test_what_cannot_be_measured_with_a_condition() -> None:
+    model = aezoo.create("vae(mlp(4),gaussian(2),mlp(4),cond=half(left),input=(1,8,8))").eval()
+    with pytest.raises(BenchError, match="a sample needs a condition, and the model cannot draw"):
+        run([model], data="digits", split="test[:40]", metrics="fid", device="cpu", quiet=True)
+    posed = aezoo.create("vae(mlp(4),gaussian(2),mlp(4),cond=continuous(4),input=(1,8,8))").eval()
+    with pytest.raises(BenchError, match="reads 4 numbers a sample, and digits has 10 classes"):
+        run([posed], data="digits", metrics="reconstruction", device="cpu", quiet=True)

@@ -50,8 +50,12 @@ class Gallery(Metric):
             self.content["codes"] = [int(count) for count in sums["codes"].tolist()]
         # The originals above, what came out below.
         self._save("reconstructions", torch.cat([rows["x"], rows["x_hat"]]), len(rows["x"]))
-        if self.run.model.capabilities.sample:
-            x = self.run.model.sample(SAMPLES, generator=self.run.generator("gallery", "samples"))
+        model, able = self.run.model, self.run.model.capabilities
+        if able.sample:
+            # Where conditions cannot be drawn, those of the pictures above.
+            cond = None if able.draws_cond else model.condition(rows["x"].to(self.run.device))
+            n = SAMPLES if cond is None else len(cond)
+            x = model.sample(n, cond, generator=self.run.generator("gallery", "samples"))
             self._save("samples", x, 16)
         return []
 

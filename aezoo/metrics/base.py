@@ -156,8 +156,14 @@ class Metric:
         return Figure(metric, float(value), protocol=self.protocol(protocol), **(given | more))
 
     def protocol(self, text: str) -> str:
-        """The text, behind how the bits were drawn where the data set is binary."""
+        """The text, behind how the bits were drawn where the data set is binary.
+
+        Of a conditional model it says what the rows' own passes were given.
+        """
         binary = self.run.images.dataset.binary
+        model = self.run.model  # None where images alone are measured
+        if self.needs & {"output", "latent", "x_hat"} and model and model.capabilities.conditional:
+            text = f"{text}, given {model.bound.config.cond or model.bound.config.prior_cond}"
         return f"binarised once with seed {self.run.seed}, {text}" if binary else text
 
 
