@@ -123,9 +123,10 @@ def aezoo_posteriors() -> Iterable[Component]:
     ``own_prior = True`` in its class. ``T(config, in_shape, cond_dim)``, where ``cond_dim`` is
     the width E of the condition's embedding, or None, and ``in_shape`` one of each feature map
     if it also says ``several_levels = True``. ``forward(h, *, cond=None, sample, generator)``
-    gives a Latent whose ``levels`` have z, and q and p of independent normals, each, the one
-    drawn first last; its own z is what the decoder reads. ``level_shapes`` are the shapes (D,*L) of these z, and
-    ``descend(noise, cond=None) -> Latent`` makes z = mean + sigma * noise of every level's p.
+    gives a Latent whose ``levels`` each have z, and q and p of independent normals, the level
+    that is drawn first as the last; its own z is what the decoder reads. ``level_shapes`` are the
+    shapes (D,*L) of the levels' z, and ``descend(noise, cond=None) -> Latent`` makes of each
+    level's noise z = mean + sigma * noise of its p.
     """
 
 
