@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from aezoo.components.nd import pointwise, wide
 from aezoo.latents import Latent
 
 
-class Quantizer(nn.Module):
+class Quantizer(nn.Module, ABC):
     """h (B, F, *L) -> a linear map to D channels -> `quantize`, in float32 at least.
 
     Args:
@@ -37,10 +38,10 @@ class Quantizer(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             return self.quantize(self.project(wide(h)), sample=sample, generator=generator)
 
+    @abstractmethod
     def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
         """z_e (B, D, *L), float32 or float64; ``sample`` and ``generator`` as in `forward`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, *L) or (B, q, *L) int64 -> z (B, D, *L)."""
-        raise NotImplementedError

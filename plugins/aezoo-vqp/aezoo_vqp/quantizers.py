@@ -10,6 +10,7 @@ Letters: K codes, q quantizers that share a place, g groups, L the axes of the m
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ from aezoo.latents import Latent
 from aezoo_vqp import configs
 
 
-class Quantizer(nn.Module):
+class Quantizer(nn.Module, ABC):
     """h (B, F, *L) -> z (B, D, *L), codes (B, *L), or (B, q, *L) where a place has ``several``.
 
     In training ``penalty`` is the library's loss. It is a mean over batch, places and channels;
@@ -46,9 +47,9 @@ class Quantizer(nn.Module):
         self.layer: Any = _made(self.make, config)
 
     @staticmethod
+    @abstractmethod
     def make(config: Any) -> nn.Module:
         """The library's layer."""
-        raise NotImplementedError
 
     @staticmethod
     def several(config: Any) -> tuple[int, ...]:
