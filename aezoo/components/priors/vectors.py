@@ -5,6 +5,7 @@ log P(x) = sum over the variables, in raster order, of log P(x_i | the ones befo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +18,7 @@ from aezoo.components.priors.raster import draw, uniforms
 from aezoo.errors import CapabilityError, ShapeError
 
 
-class VectorPrior(nn.Module):
+class VectorPrior(nn.Module, ABC):
     """Over codes (B,*L) in [0,K), or (B,q,*L); over bits (B,D,*L); over one-hot z (B,n*k,*L).
 
     What they are flattened to are N variables of K values, a bit being one number of the K - 1
@@ -65,16 +66,16 @@ class VectorPrior(nn.Module):
     def _bits(self) -> bool:
         return getattr(self, "space", None) == "bits"
 
+    @abstractmethod
     def scores(self, x: Tensor, cond: Tensor | None) -> Tensor:
         """x (B,N,each) -> (B,N,each) of each variable, given those before it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def steps(self, n: int, cond: Tensor | None) -> Any:
         """What draws one variable after the other, with the methods
 
         ``scores(i) -> (n,each)`` of variable i, and ``put(i, x (n,each))``.
         """
-        raise NotImplementedError
 
     def distribution(self, like: Tensor) -> None:
         """None: nothing has a closed form with it."""
