@@ -6,7 +6,6 @@ log P(x) = sum over the variables, in raster order, of log P(x_i | the ones befo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -68,11 +67,9 @@ class VectorPrior(nn.Module, ABC):
         return getattr(self, "space", None) == "bits"
 
     @abstractmethod
-    @abstractmethod
     def scores(self, x: Tensor, cond: Tensor | None) -> Tensor:
         """x (B,N,each) -> (B,N,each) of each variable, given those before it."""
 
-    @abstractmethod
     @abstractmethod
     def steps(self, n: int, cond: Tensor | None) -> Any:
         """What draws one variable after the other, with the methods
