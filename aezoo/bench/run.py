@@ -183,7 +183,17 @@ class _Bench:
             return made, rows_of(made, self.data, self.split, self.n)
 
         who, images = _together(ranks, prepare)
-        run = Run(who.model, images, ranks.device, self.seed, ranks.rank, ranks.world, who.name)
+        parts = who.model.bound.config
+        run = Run(
+            who.model,
+            images,
+            ranks.device,
+            self.seed,
+            ranks.rank,
+            ranks.world,
+            source=who.name,
+            given=str(parts.cond or parts.prior_cond or ""),
+        )
         tasks = _together(ranks, lambda: self._tasks(who, run, names))
         tasks = self._unfinished(tasks)
         began = time.monotonic()

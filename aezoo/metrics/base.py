@@ -43,6 +43,7 @@ class Run:
     rank: int = 0  # this process, of `world`
     world: int = 1
     source: str = ""  # what the model was loaded from: "vqvae-cifar10"
+    given: str = ""  # the model's condition, which the rows' passes are given: "label(10)"
 
     @property
     def n(self) -> int:
@@ -161,9 +162,8 @@ class Metric:
         Of a conditional model it says what the rows' own passes were given.
         """
         binary = self.run.images.dataset.binary
-        model = self.run.model  # None where images alone are measured
-        if self.needs & {"output", "latent", "x_hat"} and model and model.capabilities.conditional:
-            text = f"{text}, given {model.bound.config.cond or model.bound.config.prior_cond}"
+        if self.run.given and self.needs & {"output", "latent", "x_hat"}:
+            text = f"{text}, given {self.run.given}"
         return f"binarised once with seed {self.run.seed}, {text}" if binary else text
 
 
