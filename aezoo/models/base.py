@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Parts:
     corruption: Any = None
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(nn.Module, ABC):
     """An encoder, a bottleneck, a decoder and a likelihood; perhaps a prior and a condition.
 
     Inputs are float32 (B, C, *S) in ``input_range``: pixels in [0, 1], audio in [-1, 1]. A
@@ -302,6 +303,7 @@ class Autoencoder(nn.Module):
 
     # -- likelihood
 
+    @abstractmethod
     def rate(
         self,
         latent: Latent,
@@ -314,7 +316,6 @@ class Autoencoder(nn.Module):
         ``generator`` is of the draws of a prior that is not exact; the rate is then no less
         than the true one on average.
         """
-        raise NotImplementedError
 
     def elbo(
         self, x: Tensor, cond: Tensor | None = None, *, generator: torch.Generator | None = None

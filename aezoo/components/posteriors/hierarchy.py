@@ -7,6 +7,7 @@ of independent normals. Level 1 is the last one drawn, of the largest map, and s
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar
@@ -23,7 +24,7 @@ from aezoo.latents import Latent
 Pick = Callable[[int, Normal, Normal | None], Tensor]
 
 
-class Hierarchy(nn.Module):
+class Hierarchy(nn.Module, ABC):
     """(h_1, ..., h_n), or one h, to z of every level and what the decoder reads.
 
     ``level_shapes`` are those of z, (D_l, *L_l), without the batch.
@@ -61,9 +62,9 @@ class Hierarchy(nn.Module):
 
         return self.walk(len(noise[0]), None, cond, pick)
 
+    @abstractmethod
     def walk(self, n: int, h: tuple[Tensor, ...] | None, cond: Tensor | None, pick: Pick) -> Latent:
         """From the top down: n rows, each level's z chosen by ``pick``; cond (n, E) or None."""
-        raise NotImplementedError
 
 
 def normal(mean: Tensor, scale: Tensor) -> Normal:
