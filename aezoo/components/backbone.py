@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 from aezoo.errors import ShapeError, WeightsNotCachedError
@@ -29,7 +30,8 @@ def feature_maps(
         ShapeError: timm has no such network; names near ones.
         WeightsNotCachedError: pretrained weights cannot be had; says how to get them.
     """
-    import timm
+    with torch.device("cpu"):  # the import makes tensors and reads them, torch 2.6's Dynamo does
+        import timm
 
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]
