@@ -13,6 +13,7 @@ from torch import nn
 
 from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output
+from aezoo.objectives.adversarial import held
 from aezoo.objectives.configs import AAE
 from aezoo.objectives.terms import check_one_level, weighted
 
@@ -39,7 +40,8 @@ class AAEObjective(nn.Module):
 
     def forward(self, model: nn.Module, x: object, output: Output) -> Losses:
         losses = weighted(output, distortion=1.0, penalty=1.0)
-        fooled = F.softplus(-self.critic(output.latents[0].z)).mean()
+        with held(self.critic):
+            fooled = F.softplus(-self.critic(output.latents[0].z)).mean()
         losses.total = losses.total + self.config.weight * fooled
         losses.terms["adversarial"] = fooled.detach()
         losses.criterion = output.distortion.mean().detach()

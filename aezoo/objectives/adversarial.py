@@ -1,4 +1,4 @@
-"""What objectives with a critic of pictures, sounds or films share."""
+"""What objectives with a critic share."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aezoo.latents import Losses, Output
+from aezoo.objectives.adversarial import held
 from aezoo.objectives.configs import Factor
 from aezoo.objectives.terms import check_one_level, criterion, weighted
 
@@ -37,7 +38,8 @@ class FactorObjective(nn.Module):
 
     def forward(self, model: nn.Module, x: object, output: Output) -> Losses:
         losses = weighted(output, distortion=1.0, rate=1.0, penalty=1.0)
-        correlation = self.critic(output.latents[0].z).mean()
+        with held(self.critic):
+            correlation = self.critic(output.latents[0].z).mean()
         losses.total = losses.total + self.config.gamma * correlation
         losses.terms["total_correlation"] = correlation.detach()
         losses.criterion = criterion(output)
