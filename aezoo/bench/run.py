@@ -192,7 +192,7 @@ class _Bench:
             ranks.rank,
             ranks.world,
             source=who.name,
-            given=str(parts.cond or parts.prior_cond or ""),
+            given=str(parts.cond or getattr(parts, "prior_cond", None) or ""),
         )
         tasks = _together(ranks, lambda: self._tasks(who, run, names))
         tasks = self._unfinished(tasks)

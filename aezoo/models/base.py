@@ -86,7 +86,7 @@ class Autoencoder(nn.Module, ABC):
         self.cond_shape = () if self.cond is None else embedding_shape(self.cond)
         self._fold = fold_of(self.cond_shape, self.latent_shape[1:])
         # Not a submodule: an objective's critic is no part of the model, nor of its weights.
-        self.__dict__["objective"] = parts.objective
+        vars(self)["objective"] = parts.objective
         self.corruption = parts.corruption
         self.prior_fitted = False
         self.card: str | None = None
