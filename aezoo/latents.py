@@ -48,6 +48,7 @@ class Output:
     rate: Tensor | None  # (B,) nats per sample, all levels; None: no likelihood bound
     cond: Tensor | None = None  # the condition of the pass
     label: Tensor | None = None  # (B,) as it was given, -1: unknown, where the condition infers it
+    label_nats: Tensor | None = None  # (B,) what that label costs, a part of the rate
     density: bool = True  # False: the distortion is a score, and no -log p(x|z) of the data
 
     _x_hat: Tensor | None = field(default=None, init=False, repr=False)

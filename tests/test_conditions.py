@@ -445,6 +445,39 @@ def test_bounds_of_a_label_that_is_not_known_are_bounds() -> None:
         torch.testing.assert_close(with_label.double(), each[2], atol=0.02, rtol=0)
 
 
+def test_log_prob_of_a_batch_with_few_labels_is_that_of_each_row() -> None:
+    model = tiny_m2().eval()
+    x, y = torch.rand(3, 1, 2, 2).double(), torch.tensor([-1, 1, -1])
+    with torch.no_grad():
+        each = torch.stack([log_p(model, x, label) for label in range(3)])
+        exact = torch.where(y < 0, each.logsumexp(0) - np.log(3), each[1])
+        found = model.log_prob(x, y, k=2000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found.double(), exact, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "objective", ["iwae(50)", "miwae(2,25)", "ciwae(50)", "piwae(2,25)", "dreg(50)"]
+)
+def test_importance_weighted_bounds_pay_for_the_label_they_infer(objective: str) -> None:
+    """q(y|x) sure of the label that x is likeliest with: log p(x|y) is no bound on log p(x)."""
+    model = tiny_m2(objective)
+    x = torch.rand(1, 1, 2, 2).double()
+    with torch.no_grad():
+        model.decoder.layers[-2].weight.mul_(5)
+        each = torch.cat([log_p(model, x, y) for y in range(3)])
+        model.cond.head.weight.zero_()
+        model.cond.head.bias.copy_(50 * F.one_hot(each.argmax(), 3))
+    exact = each.logsumexp(0) - np.log(3)
+    torch.manual_seed(0)
+    losses = model.loss(x.expand(500, -1, -1, -1))
+    paid = {"ciwae(50)": 0.05}.get(objective, 0.0)  # a part of its value is the ELBO's
+    assert each.max() > exact + 0.1
+    assert losses.terms["bound"] < exact
+    assert losses.terms["bound"] > each.max() - np.log(3) - 0.05 - 5 * paid
+    torch.testing.assert_close(losses.total.detach(), -losses.terms["bound"])
+    losses.total.backward()
+
+
 def test_labels_are_inferred_from_q() -> None:
     model = tiny_m2()
     x = torch.rand(1, 1, 2, 2).double().expand(60_000, -1, -1, -1)

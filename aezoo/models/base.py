@@ -251,6 +251,7 @@ class Autoencoder(nn.Module, ABC):
         label, nats = self.cond.infer(x, cond, generator=generator)
         output = self._pass(x, label, generator)
         output.label = torch.full_like(label, -1) if cond is None else cond
+        output.label_nats = nats
         if output.rate is not None:
             output.rate = output.rate + nats
         return output

@@ -93,10 +93,16 @@ class VAE(Autoencoder):
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         self._check_bound()
-        if cond is None and hasattr(self.cond, "infer"):  # p(x) is the mean of p(x|y) over y
-            labels = torch.arange(self.cond.classes, device=x.device)[:, None].expand(-1, len(x))
-            each = [self.log_prob(x, y, k=k, generator=generator) for y in labels]
-            return torch.stack(each).logsumexp(0) - math.log(self.cond.classes)
+        if hasattr(self.cond, "infer"):
+            if cond is None:  # p(x) is the mean of p(x|y) over y
+                classes = torch.arange(self.cond.classes, device=x.device)
+                labels = classes[:, None].expand(-1, len(x))
+                each = [self.log_prob(x, y, k=k, generator=generator) for y in labels]
+                return torch.stack(each).logsumexp(0) - math.log(self.cond.classes)
+            if bool((cond < 0).any()):  # of a row whose label is unknown p(x), else p(x|y)
+                summed = self.log_prob(x, k=k, generator=generator)
+                told = self.log_prob(x, cond.clamp(min=0), k=k, generator=generator)
+                return torch.where(cond < 0, summed, told)
         cond = self._told(x, cond)
         h = self.features(x, cond)
 

@@ -78,10 +78,10 @@ class PIWAEObjective:
         constant = [(z.detach(), _detached(model, q)) for z, q in latents]
         ours = torch.stack([_log_weight(model, x, output.cond, *z) for z in constant])
         decoders = bound(ours)
-        losses = _losses(encoders, output)
+        losses, theirs = _losses(encoders, output), _losses(decoders, output)
         # Its value is the bound of all draws; the gradient of the other part is added.
-        total = -decoders.mean() + (losses.total - losses.total.detach())
-        return Losses(total, losses.terms | {"bound": decoders.mean().detach()})
+        total = theirs.total + (losses.total - losses.total.detach())
+        return Losses(total, theirs.terms)
 
 
 class DReGObjective:
@@ -198,7 +198,13 @@ def _expanded(weight: Tensor, like: Tensor) -> Tensor:
 
 
 def _losses(bounds: Tensor, output: Output) -> Losses:
-    """-bounds (B,) as the total, beside the terms of the ordinary pass."""
+    """-bounds (B,) as the total, beside the terms of the ordinary pass.
+
+    Weights are of p(x|y) where a label y was inferred: what y costs is then taken off, so that
+    it is log p(x) that is bounded.
+    """
+    if output.label_nats is not None:
+        bounds = bounds - output.label_nats
     total = -bounds.mean()
     terms = {"distortion": output.distortion.mean().detach(), "bound": -total.detach()}
     if output.rate is not None:
