@@ -55,9 +55,9 @@ def _assemble(bound: Bound) -> Autoencoder:
     embedding = embedding_shape(cond) if cond is not None else (0,)
 
     encoder = _fit(config.encoder, None, in_shape=(channels + embedding[0], *size))
+    told = _own_prior(bound)
     if isinstance(encoder.out_shape[0], tuple):
         _check_levels(config.bottleneck, config.encoder)
-    told = _own_prior(bound)
     bottleneck = _fit(
         config.bottleneck,
         config.encoder,
@@ -142,10 +142,12 @@ def _check_same_condition(bound: Bound, cond: Any, prior_cond: Any) -> None:
 def _check_levels(part: Bound, before: Bound) -> None:
     """A part that serves several levels says so by ``several_levels = True`` in its class."""
     if not getattr(part.entry.load(), "several_levels", False):
-        raise ShapeError(
-            f"{part} serves one level and stands behind {before}; give {part.entry.kind}s for "
-            "all levels: levels(...)"
+        fix = (
+            "take one encoder without levels, or the family hvae, whose posteriors have several"
+            if part.entry.kind == "posterior"
+            else f"give {part.entry.kind}s for all levels: levels(...)"
         )
+        raise ShapeError(f"{part} serves one level and stands behind {before}; {fix}")
 
 
 def _own_prior(bound: Bound) -> bool:

@@ -96,6 +96,19 @@ ERRORS = [
     ("vqvae(res(8),vq(4,2),unres(8),prior=pixelcnn,input=(1,8,8,8))",
      ["pixelcnn serves inputs with", "has 3"]),
     ("ae(timm(resnet17),point(2),mlp(8))", ["timm has no model 'resnet17'"]),
+    ("ae(timm(resnet10t,stage=9),point(2),mlp(8))", ["timm(resnet10t,stage=9)", "counted from 0"]),
+    ("ae(timm(vit_tiny_patch16_224,stage=40),point(2),mlp(8))", ["all of the maps 40"]),
+    ("hvae(levels(mlp(8),res(8)),ladder(4,2),mlp(8))", ["level 1, res(8)", "take mlp here"]),
+    ("hvae(levels(levels(mlp(8),mlp(8)),mlp(8)),ladder(4,2),mlp(8))",
+     ["level 0, levels(mlp(8),mlp(8)), has levels itself", "side by side"]),
+    ("vae(levels(mlp(8),mlp(8)),gaussian(4),mlp(8))", ["gaussian(4) serves one level",
+     "take one encoder without levels, or the family hvae"]),
+    ("hvae(levels(mlp(8),mlp(8)),gaussian(4),mlp(8))", ["take topdown(...), nvae(...) or ladder"]),
+    ("vae(mlp(8),joint(gaussian(2),joint(gaussian(2),gaussian(2))),mlp(8))",
+     ["joint(gaussian(2),gaussian(2)) is a joint in a joint", "side by side"]),
+    ("vae(mlp(8),joint(gaussian(2),gumbel(1,4)),mlp(8),prior=joint(normal,normal))",
+     ["normal is no prior over what part 1", "take prior=joint(normal,categorical(4))"]),
+    ("vqvae(mlp(8),vq(4,2),mlp(8),prior=maskgit(8,heads=2))", ["one code alone; take prior=made"]),
 ]  # fmt: skip
 
 

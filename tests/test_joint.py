@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_refused() -> None:
         make("", ",prior=joint(normal,categorical(4),normal)")
     with pytest.raises(ShapeError, match=r"normal is no prior over what part 1"):
         make("", ",prior=joint(normal,normal)")
-    with pytest.raises(CapabilityError, match="needs a whole model"):
+    with pytest.raises(CapabilityError, match="reads the model that it is the prior of"):
         make("", ",prior=joint(vamp(3),categorical(4))")
     with pytest.raises(SpecError, match="at least two posteriors"):
         aezoo.create("vae(mlp(8),joint(gaussian(3)),mlp(8),input=(1,2,3))")

@@ -124,7 +124,7 @@ def test_samples_follow_the_probabilities() -> None:
         ),
         (SPEC.format(",prior=pixelcnn(8,2)"), "priors for all levels: levels"),
         (SPEC.format(",prior=levels(pixelcnn(8,2),pixelcnn(8,2),pixelcnn(8,2))"), "as many levels"),
-        ("ae(levels(res(8),res(8)),point(4),unres(8))", "posteriors for all levels"),
+        ("ae(levels(res(8),res(8)),point(4),unres(8))", "take one encoder without levels"),
     ],
 )
 def test_numbers_of_levels_must_agree(text: str, message: str) -> None:

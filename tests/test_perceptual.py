@@ -193,6 +193,20 @@ def test_an_unknown_network_names_near_ones() -> None:
         feature_maps("resnet17", (0,), channels=3, size=(8, 8), pretrained=False)
 
 
+def test_maps_that_the_network_lacks() -> None:
+    looks = Perceptual("resnet10t", (0, 17), pretrained=False)
+    looks.shape = (3, 32, 32)
+    with pytest.raises(ShapeError, match="resnet10t does not have all of the maps 0, 17"):
+        looks(torch.rand(2, 3, 32, 32))
+
+
+def test_dfc_of_an_autoencoder_without_a_bound_is_its_features_alone() -> None:
+    model = aezoo.create(DFC.replace("vae(", "ae(").replace("gaussian(4)", "point(4)"))
+    x = torch.rand(3, 1, 8, 8)
+    losses = model.objective(model, x, model(x))
+    assert float(losses.total.detach()) == pytest.approx(0.5 * float(losses.terms["feature"]))
+
+
 def test_pictures_too_small_for_the_network() -> None:
     looks = Perceptual("vgg11", (0, 4), pretrained=False)
     looks.shape = (1, 8, 8)

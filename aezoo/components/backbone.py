@@ -50,6 +50,12 @@ def feature_maps(
             return timm.create_model(name, img_size=size, **arguments)
         except TypeError:  # most convolutional networks have no fixed image size
             return timm.create_model(name, **arguments)
+    except (IndexError, AssertionError) as error:  # timm's two ways to say so
+        counted = ", ".join(map(str, layers))
+        raise ShapeError(
+            f"timm's {name} does not have all of the maps {counted}; they are counted from 0, the "
+            "largest: most networks have 4 or 5, transformers one a block"
+        ) from error
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise

@@ -8,6 +8,7 @@ stride lose nothing.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from aezoo.errors import ShapeError
 
-_CONV = {0: nn.Linear, 1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _CONV_TRANSPOSE = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -27,13 +28,23 @@ _ACTIVATIONS = {
 }
 
 
+def _of(layers: dict[int, type[nn.Module]], rank: int) -> Any:
+    """Raises ShapeError for a vector."""
+    if rank not in layers:
+        raise ShapeError(
+            "a convolution reads a map with 1, 2 or 3 spatial axes, and what it is given has "
+            f"{rank or 'none'}; take mlp here, or an encoder that keeps a map, as res"
+        )
+    return layers[rank]
+
+
 def activation(name: str) -> nn.Module:
     return _ACTIVATIONS[name]()
 
 
 def conv(rank: int, inputs: int, outputs: int, kernel: int, groups: int = 1) -> nn.Module:
     """A convolution that keeps the size (``kernel`` odd)."""
-    return _CONV[rank](inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+    return _of(_CONV, rank)(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
 
 
 class EvenConv(nn.Module):
@@ -41,7 +52,7 @@ class EvenConv(nn.Module):
 
     def __init__(self, rank: int, inputs: int, outputs: int, kernel: int):
         super().__init__()
-        self.conv = _CONV[rank](inputs, outputs, kernel)
+        self.conv = _of(_CONV, rank)(inputs, outputs, kernel)
         self.pad = (kernel // 2 - 1, kernel // 2) * rank
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +61,7 @@ class EvenConv(nn.Module):
 
 def pointwise(rank: int, inputs: int, outputs: int) -> nn.Module:
     """The same linear map at every place; for rank 0, of a vector."""
-    return nn.Linear(inputs, outputs) if rank == 0 else _CONV[rank](inputs, outputs, 1)
+    return nn.Linear(inputs, outputs) if rank == 0 else _of(_CONV, rank)(inputs, outputs, 1)
 
 
 class Down(nn.Module):
@@ -58,7 +69,7 @@ class Down(nn.Module):
 
     def __init__(self, rank: int, inputs: int, outputs: int, kernel: int = 4):
         super().__init__()
-        self.conv = _CONV[rank](inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
+        self.conv = _of(_CONV, rank)(inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
 
     def forward(self, x: Tensor) -> Tensor:
         odd = [n % 2 for n in x.shape[2:]]
@@ -69,17 +80,17 @@ class Down(nn.Module):
 
 def up(rank: int, inputs: int, outputs: int) -> nn.Module:
     """Transposed convolution of kernel 4 and stride 2: (B, inputs, *S) to (B, outputs, *2S)."""
-    return _CONV_TRANSPOSE[rank](inputs, outputs, 4, stride=2, padding=1)
+    return _of(_CONV_TRANSPOSE, rank)(inputs, outputs, 4, stride=2, padding=1)
 
 
 def patches(rank: int, inputs: int, outputs: int, size: int) -> nn.Module:
     """Each patch of ``size`` places along each axis to one: (B, inputs, *S) to (.., *S/size)."""
-    return _CONV[rank](inputs, outputs, size, stride=size)
+    return _of(_CONV, rank)(inputs, outputs, size, stride=size)
 
 
 def unpatched(rank: int, inputs: int, outputs: int, size: int) -> nn.Module:
     """Each place to a patch: (B, inputs, *S) to (B, outputs, *size * S)."""
-    layer = _CONV_TRANSPOSE[rank](inputs, outputs, size, stride=size)
+    layer = _of(_CONV_TRANSPOSE, rank)(inputs, outputs, size, stride=size)
     # As a dense layer starts. torch counts the values of a patch, which do not meet in any sum.
     nn.init.uniform_(layer.weight, -(inputs**-0.5), inputs**-0.5)
     return layer

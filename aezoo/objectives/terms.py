@@ -22,7 +22,8 @@ def weighted(output: Output, **weights: float) -> Losses:
     """The sum of the named terms, each with its weight; terms a model lacks count nothing."""
     parts = terms(output)
     used = [parts[name] * weight for name, weight in weights.items() if name in parts]
-    return Losses(sum(used[1:], used[0]), {name: value.detach() for name, value in parts.items()})
+    total = sum(used, parts["distortion"].new_zeros(()))
+    return Losses(total, {name: value.detach() for name, value in parts.items()})
 
 
 def criterion(output: Output) -> Tensor:

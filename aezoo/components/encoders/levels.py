@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from aezoo.components.encoders.configs import Levels
+from aezoo.errors import ShapeError
 
 
 class LevelsEncoder(nn.Module):
@@ -25,8 +26,17 @@ class LevelsEncoder(nn.Module):
         self.parts: Any = nn.ModuleList()
         shapes: list[tuple[int, ...]] = []
         for part in config.parts:
-            self.parts.append(part.build(in_shape=shapes[-1] if shapes else in_shape))
+            level = len(shapes)
+            try:
+                self.parts.append(part.build(in_shape=shapes[-1] if shapes else in_shape))
+            except ShapeError as error:
+                raise ShapeError(f"level {level}, {part}: {error}") from error
             shapes.append(tuple(self.parts[-1].out_shape))
+            if isinstance(shapes[-1][0], tuple):
+                raise ShapeError(
+                    f"level {level}, {part}, has levels itself; write its parts side by side "
+                    "with the others"
+                )
         self.out_shape = tuple(shapes)
         self.any_size = all(getattr(part, "any_size", False) for part in self.parts)
 

@@ -29,6 +29,10 @@ class JointPosterior(nn.Module):
                 raise ShapeError(
                     f"joint puts posteriors of one level side by side; {part} has more"
                 )
+            if isinstance(part.config, JointConfig):
+                raise ShapeError(
+                    f"{part} is a joint in a joint; write its parts side by side with the others"
+                )
         self.in_shape = in_shape
         self.parts: Any = nn.ModuleList(part.build(in_shape=in_shape) for part in config.parts)
         places = {part.out_shape[1:] for part in self.parts}

@@ -51,14 +51,16 @@ class JointPrior(nn.Module):
             made.append(part.build(shape=shape, num_codes=None, cond_dim=self.cond_dim))
             if hasattr(made[-1], "attach"):
                 raise CapabilityError(
-                    f"{model.spec}: {part} needs a whole model, not a part of one"
+                    f"{model.spec}: {part} reads the model that it is the prior of, and here it "
+                    "is that of one part of z; take another, mog(10) say"
                 )
             if any(
                 getattr(made[-1], name, None) != getattr(posterior, name, None)
                 for name in ("one_hot_of", "space")
             ):
                 raise ShapeError(
-                    f"{model.spec}: {part} is no prior over what part {i} of the posterior gives"
+                    f"{model.spec}: {part} is no prior over what part {i} of the posterior "
+                    f"gives; take prior={model.bound.config.bottleneck.config.default_prior}"
                 )
         self.parts: Any = nn.ModuleList(made)
         self.exact = all(is_exact(part) for part in made)

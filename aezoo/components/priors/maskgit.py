@@ -51,7 +51,10 @@ class MaskGITPrior(nn.Module):
         super().__init__()
         num_codes = over_codes("maskgit", num_codes)
         if not shape:
-            raise ShapeError("maskgit reads codes with at least one axis; here is one code alone")
+            raise ShapeError(
+                "maskgit reads codes with at least one axis; here is one code alone; "
+                "take prior=made"
+            )
         check_heads(config.width, config.heads, len(shape))
         self.shape, self.num_codes, self.cond_dim = tuple(shape), num_codes, cond_dim
         self.steps = config.steps

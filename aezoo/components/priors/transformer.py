@@ -50,7 +50,8 @@ class TransformerPrior(nn.Module):
         num_codes = over_codes("transformer", num_codes)
         if not shape:
             raise ShapeError(
-                "transformer reads codes with at least one axis; here is one code alone"
+                "transformer reads codes with at least one axis; here is one code alone; "
+                "take prior=made"
             )
         check_heads(config.width, config.heads, len(shape))
         self.shape = tuple(shape)
