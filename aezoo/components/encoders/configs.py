@@ -120,9 +120,7 @@ VQGAN = (
     "Esser, Rombach, Ommer, Taming Transformers for High-Resolution Image Synthesis, 2020, "
     "arXiv:2012.09841"
 )
-VIT_VQGAN = (
-    "Yu et al., Vector-quantized Image Modeling with Improved VQGAN, 2021, arXiv:2110.04627"
-)
+VIT_VQGAN = "Yu et al., Vector-quantized Image Modeling with Improved VQGAN, 2021, arXiv:2110.04627"
 _VQVAE_2 = (
     "Razavi, van den Oord, Vinyals, Generating Diverse High-Fidelity Images with VQ-VAE-2, 2019, "
     "arXiv:1906.00446"

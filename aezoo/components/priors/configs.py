@@ -344,8 +344,7 @@ RECORDS = (
         target=f"{_HERE}.nade:NADEPrior",
         summary="NADE over vectors of codes, bits or one-hot latents, conditional",
         caps=Capabilities(discrete=True, conditional=True),
-        paper="Larochelle, Murray, The Neural Autoregressive Distribution Estimator, "
-        "AISTATS 2011",
+        paper="Larochelle, Murray, The Neural Autoregressive Distribution Estimator, AISTATS 2011",
         example="nade(16)",
     ),
     Component(
