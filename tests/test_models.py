@@ -519,3 +519,11 @@ def test_a_pass_in_two_halves_is_the_pass() -> None:
     assert torch.equal(halves.elbo, whole.elbo)
     assert torch.equal(halves.x_hat, whole.x_hat)
     assert halves.cond is cond
+
+
+@pytest.mark.parametrize("bottleneck", ["gaussian(2)", "vmf(3)", "poincare(2)", "bernoulli(3)"])
+def test_a_model_in_float64_samples(bottleneck: str) -> None:
+    """Priors without parameters draw in float32, whatever the model is in."""
+    model = build(f"vae(mlp(8),{bottleneck},mlp(8),input=(1,4,4))").double().eval()
+    drawn = model.sample(3, generator=seeded(0))
+    assert drawn.dtype == torch.float64 and bool(drawn.isfinite().all())

@@ -375,7 +375,11 @@ class Autoencoder(nn.Module, ABC):
         moved: Any = tuple(level.to(self.device) for level in levels(drawn))
         if not isinstance(drawn, tuple):
             moved = moved[0]
-        z = self.bottleneck.lookup(moved) if self.capabilities.codes else moved
+        if self.capabilities.codes:
+            z = self.bottleneck.lookup(moved)
+        else:  # drawn in float32 by a prior without parameters, also where these are float64
+            weight = next(self.parameters())
+            z = moved.to(torch.promote_types(moved.dtype, weight.dtype))
         return self.decode(z, cond if self.cond is not None else None, generator=generator)
 
     def interpolate(
