@@ -20,7 +20,8 @@ from aezoo.objectives.terms import one_latent, weighted
 class RAEObjective:
     """distortion + beta * |z|^2 / 2 + gradient * |d mean / dz|^2 + penalties.
 
-    The slope is that of the sum of the reconstruction's values, as in the authors' code.
+    The slope is that of the sum of the reconstruction's values: one pass backwards in place of one
+    a value. The authors' code has it of the sum of their squares.
     """
 
     def __init__(self, config: RAE):

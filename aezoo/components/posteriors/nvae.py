@@ -6,7 +6,8 @@ normal distributions. Group normalisation stands in the place of the batch's, fo
 then what a sample costs would depend on its neighbours; the spectral regularisation, a price on
 weights, is left out. The top level's p is the path's as well, where the paper has N(0, I).
 
-Both log sigma and its change are 5 tanh(x / 5), as in the authors' code.
+Both log sigma and its change are 5 tanh(x / 5). The authors' code bounds their sum so, and the
+mean as well, and adds 0.01 to sigma.
 """
 
 from __future__ import annotations
