@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 import torch
 
+from aezoo.build import build
 from aezoo.components.likelihoods.bernoulli import BernoulliLikelihood
 from aezoo.components.likelihoods.configs import (
     RECORDS,
@@ -366,3 +367,15 @@ def test_mixture_survives_extreme_parameters():
     assert log_p.isfinite().all()
     assert params.grad.isfinite().all()
     assert p.mean.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace"])
+def test_a_scale_for_each_pixel_survives_what_an_exploding_decoder_gives(name: str) -> None:
+    """A raw scale beyond 96 was one of infinity, and the loss with it."""
+    model = build(f"vae(mlp(8),gaussian(2),mlp(8),likelihood={name}(pixel),input=(1,2,2))")
+    x = torch.rand(3, 1, 2, 2)
+    for factor in (1e3, -1e3):
+        params = (factor * torch.rand(3, 2, 2, 2)).requires_grad_()
+        log_p = model.likelihood(params).log_prob(x)
+        log_p.sum().backward()
+        assert bool(log_p.isfinite().all()) and bool(params.grad.isfinite().all())

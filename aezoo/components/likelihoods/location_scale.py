@@ -20,6 +20,7 @@ from aezoo.components.nd import wide
 
 FLOOR = 1e-3  # a learned scale stays above it: a quarter of a level
 START = 0.1  # a learned scale starts here, near the error of a half-trained model
+_MOST = 80.0  # log of the largest scale over FLOOR: exp() stays finite in float32
 
 _OFFSET = math.log(math.expm1(math.log(START / FLOOR)))
 
@@ -65,7 +66,7 @@ class LocationScale(nn.Module):
 
 def scale_of(raw: Tensor) -> Tensor:
     """Smooth and increasing; START at 0, above FLOOR everywhere (soft clip of the log)."""
-    return FLOOR * F.softplus(raw + _OFFSET).exp()
+    return FLOOR * F.softplus(raw + _OFFSET).clamp(max=_MOST).exp()
 
 
 def raw_of(scale: Tensor) -> Tensor:

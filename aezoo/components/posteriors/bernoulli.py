@@ -23,8 +23,11 @@ class BernoulliPosterior(nn.Module):
 
     estimator=straight_through: z is a draw in training too, with the gradient of its
     probability. estimator=concrete: in training z = sigmoid((logit + logistic noise) / tau), in
-    between 0 and 1, with its own gradient; in eval mode a draw of bits, whatever tau is. The
-    rate is the KL of the bits in either case.
+    between 0 and 1, with its own gradient; in eval mode a draw of bits, whatever tau is.
+
+    Under the prior bernoulli the rate is the KL of the bits in either case. Under one without a
+    closed form, made or nade, it is log q(z) - log p(z), and of a relaxed z that is no rate of
+    bits: what training with concrete prints is then no bound, what eval mode gives is.
     """
 
     space = "bits"

@@ -22,7 +22,8 @@ class GumbelPosterior(nn.Module):
     In training z = softmax((log pi + g) / tau) with Gumbel noise g; with ``straight_through``
     it is that one-hot, with the relaxed z's gradient. In eval mode z is an exact one-hot draw,
     whatever tau is. The rate is the KL of the categorical variables, not of the relaxed ones
-    (Jang et al., as in their experiments).
+    (Jang et al., as in their experiments); under a prior without a closed form, made or nade, it
+    is log q(z) - log p(z), which of a relaxed z, in training, is no bound's.
     """
 
     def __init__(self, config: Gumbel, *, in_shape: tuple[int, ...]):
