@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from aezoo.checks import at_least
 from aezoo.components.nd import crop, wide
 from aezoo.components.quantizers.nearest import count_codes
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent, Losses, Output, levels, point
+from aezoo.models.given import check_input, check_latent, check_rows
 from aezoo.models.join import embedding_shape, fold_of, folded, spread
 from aezoo.records import ModelCapabilities
 from aezoo.resolve import Bound, display, resolved
@@ -191,9 +193,12 @@ class Autoencoder(nn.Module, ABC):
 
     def features(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """x (B, C, *S) -> h (B, F, *L), what the bottleneck reads."""
-        self._check_input(x)
+        check_input(self, x)
         cond = self._told(x, cond)
-        return self.encoder(self._join(x, self._embed(self.cond, cond)))
+        c = self._embed(self.cond, cond)
+        if c is not None:
+            check_rows(self, c, len(x))
+        return self.encoder(self._join(x, c))
 
     def infer(
         self,
@@ -228,7 +233,11 @@ class Autoencoder(nn.Module, ABC):
         ``size`` crops the data's spatial axes; by default to the model's own size where z
         has the model's own latent size, else not at all.
         """
-        params = self.decoder(self._join_latent(z, self._embed(self.cond, cond)))
+        check_latent(self, z)
+        c = self._embed(self.cond, cond)
+        if c is not None:
+            check_rows(self, c, len(z))
+        params = self.decoder(self._join_latent(z, c))
         if size is None and tuple(z.shape[1:]) == tuple(self.latent_shape):
             size = self.input_shape[1:]
         return self.likelihood(wide(crop(params, size) if size else params))
@@ -246,6 +255,9 @@ class Autoencoder(nn.Module, ABC):
         Where the condition is a label that can be inferred, and is -1 or not given, it is drawn
         from q(y|x), and the rate is that of both: of z and of the label.
         """
+        check_input(self, x)
+        if not len(x):
+            raise ShapeError(f"{self.spec}: a pass needs at least one sample, and x has none")
         if not hasattr(self.cond, "infer"):
             return self._pass(x, self._told(x, cond), generator)
         label, nats = self.cond.infer(x, cond, generator=generator)
@@ -300,7 +312,10 @@ class Autoencoder(nn.Module, ABC):
             return None
         if y is not None and getattr(source, "label_shape", ()) is not None:
             return y
-        return source.of(x) if hasattr(source, "of") else None
+        if not hasattr(source, "of"):
+            return None
+        check_input(self, x)
+        return source.of(x)
 
     # -- likelihood
 
@@ -390,6 +405,7 @@ class Autoencoder(nn.Module, ABC):
         Where ``cond`` is None, conditions that are known from x0 and x1 go the same way; labels
         change half way.
         """
+        at_least(1, steps=steps)
         c0, c1 = self._told(x0, cond), self._told(x1, cond)
         z0, z1 = self.encode(x0, c0).z, self.encode(x1, c1).z
         weights = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)
@@ -500,7 +516,10 @@ class Autoencoder(nn.Module, ABC):
         if cond is None:
             how = "model.condition(x) gives that of x" if hasattr(module, "of") else "(B,)"
             raise CapabilityError(f"{self.spec} needs cond, the condition of each sample: {how}")
-        c = module(cond)
+        try:
+            c = module(cond)
+        except ShapeError as error:
+            raise ShapeError(f"{self.spec}: {error}") from error
         shape = embedding_shape(module)
         if c.ndim != 1 + len(shape) or c.shape[1] != shape[0]:
             raise ShapeError(
@@ -513,6 +532,9 @@ class Autoencoder(nn.Module, ABC):
         self, n: int, cond: Tensor | None, generator: torch.Generator | None
     ) -> Tensor | None:
         """The condition of n new samples: the one given, else drawn; None where none is taken."""
+        at_least(0, n=n)
+        if cond is not None and self._source is not None:
+            check_rows(self, cond, n)
         if cond is not None or self._source is None:
             return cond
         if not self.capabilities.draws_cond:
@@ -532,25 +554,6 @@ class Autoencoder(nn.Module, ABC):
         if c is None:
             return z
         return torch.cat([z, folded(c.to(z.dtype), z.shape[2:], self._fold)], dim=1)
-
-    def _check_input(self, x: Tensor) -> None:
-        if not x.is_floating_point():
-            low, high = self.input_range
-            stored = "bytes: x.float() / 255" if low == 0 else "int16: x.float() / 32768"
-            raise TypeError(
-                f"{self.spec} takes float32 x in [{low:g}, {high:g}], not {x.dtype}; for {stored}"
-            )
-        want, have = self.input_shape, tuple(x.shape[1:])
-        fits = have == tuple(want) or (
-            self.capabilities.any_size and len(have) == len(want) and have[0] == want[0]
-        )
-        if not fits:
-            sizes = "(B, " + ", ".join(str(n) for n in want) + ")"
-            loose = ", or any other sizes behind the channels" if self.capabilities.any_size else ""
-            raise ShapeError(
-                f"{self.spec} takes x of shape {sizes}{loose}, not {tuple(x.shape)}; "
-                "create(spec, input=...) builds it for another shape"
-            )
 
     def _check_bound(self) -> None:
         if self.capabilities.bound is None:

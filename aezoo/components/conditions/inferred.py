@@ -64,6 +64,11 @@ class InferredLabel(nn.Module):
 
         These are log q(y|x) - log p(y) where y was drawn and 0 where it was known, (B,).
         """
+        if y is not None and (y.is_floating_point() or y.shape != x.shape[:1]):
+            raise ShapeError(
+                f"the condition is one label a sample, int64 ({len(x)},), -1 where it is unknown, "
+                f"not {y.dtype} {tuple(y.shape)}"
+            )
         log_q = self.log_q(x)
         # The first of exponential clocks with rates q(y|x): a draw that waits for no device.
         where = x.device if generator is None else generator.device

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aezoo.components.conditions.configs import Label
+from aezoo.errors import ShapeError
 
 
 class LabelCondition(nn.Module):
@@ -19,6 +20,15 @@ class LabelCondition(nn.Module):
         self.embedding = nn.Embedding(config.classes, config.dim) if config.dim else None
 
     def forward(self, y: Tensor) -> Tensor:
+        if y.is_floating_point() or y.ndim != 1:
+            raise ShapeError(
+                f"the condition is one label a sample, int64 (B,), not {y.dtype} {tuple(y.shape)}"
+            )
+        if y.device.type == "cpu" and len(y) and not 0 <= y.min() <= y.max() < self.classes:
+            raise ShapeError(  # elsewhere it would be a wait for the device
+                f"the condition is a label from 0 to {self.classes - 1}, and they go from "
+                f"{int(y.min())} to {int(y.max())}; cond=inferred(...) takes -1, unknown"
+            )
         if self.embedding is not None:
             return self.embedding(y)
         return F.one_hot(y, self.classes).float()

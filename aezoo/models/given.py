@@ -1,0 +1,75 @@
+"""What a model checks of what it is given, before torch would say it in its own terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aezoo.errors import ShapeError
+
+
+def check_input(model: Any, x: Tensor) -> None:
+    """Raises TypeError or ShapeError unless x is (B, C, *S) of the model's shape, dtype, device."""
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"{model.spec} takes a torch.Tensor, not {type(x).__name__}; torch.as_tensor(x)"
+        )
+    if not x.is_floating_point():
+        low, high = model.input_range
+        stored = "bytes: x.float() / 255" if low == 0 else "int16: x.float() / 32768"
+        raise TypeError(
+            f"{model.spec} takes float32 x in [{low:g}, {high:g}], not {x.dtype}; for {stored}"
+        )
+    want, have = model.input_shape, tuple(x.shape[1:])
+    loose = model.capabilities.any_size
+    if have != tuple(want) and not (loose and len(have) == len(want) and have[0] == want[0]):
+        others = ", or any other sizes behind the channels" if loose else ""
+        raise ShapeError(
+            f"{model.spec} takes x of shape {_batch(want)}{others}, not {tuple(x.shape)}; "
+            "create(spec, input=...) builds it for another shape"
+        )
+    _check_place(model, "x", x)
+
+
+def check_latent(model: Any, z: Tensor) -> None:
+    """Raises ShapeError unless z is (B, D, *L) of the model's latent, or of another size L where
+    the decoder serves any, and of its dtype and device."""
+    want, have = tuple(model.latent_shape), tuple(z.shape[1:])
+    loose = getattr(model.decoder, "any_size", False)
+    if have != want and not (loose and len(have) == len(want) and have[0] == want[0]):
+        others = ", or any other sizes behind the channels" if loose else ""
+        raise ShapeError(
+            f"{model.spec} decodes z of shape {_batch(want)}{others}, not {tuple(z.shape)}"
+        )
+    _check_place(model, "z", z)
+
+
+def check_rows(model: Any, cond: Tensor, n: int) -> None:
+    """Raises ShapeError unless there is a condition for each of n samples."""
+    if len(cond) != n:
+        raise ShapeError(
+            f"{model.spec} is given {n} sample(s) and {len(cond)} condition(s), cond of shape "
+            f"{tuple(cond.shape)}; give one for each"
+        )
+
+
+def _check_place(model: Any, name: str, given: Tensor) -> None:
+    """Under autocast torch chooses the dtype."""
+    weight = next(model.parameters(), given)
+    if given.device != weight.device:
+        raise ShapeError(
+            f"{model.spec} is on {weight.device} and {name} on {given.device}; "
+            f"give it {name}.to(model.device)"
+        )
+    if given.dtype != weight.dtype and not torch.is_autocast_enabled(given.device.type):
+        kind = str(weight.dtype).removeprefix("torch.")
+        raise ShapeError(
+            f"{model.spec} has weights of {weight.dtype}, and {name} is of {given.dtype}; "
+            f"give it {name}.to(torch.{kind}), or turn the model with model.to({given.dtype})"
+        )
+
+
+def _batch(shape: tuple[int, ...]) -> str:
+    return f"(B, {', '.join(map(str, shape))})"

@@ -1,0 +1,108 @@
+"""What a model is given that does not suit it is refused in aezoo's words, not in torch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import aezoo
+from aezoo.errors import ShapeError
+
+PLAIN = "vae(mlp(8),gaussian(3),mlp(8),input=(1,8,8))"
+MAPS = "vqvae(res(8,depth=1,down=2),vq(8,4),unres(8,depth=1),input=(1,8,8))"
+LABEL = "vae(mlp(8),gaussian(3),mlp(8),cond={},input=(1,8,8))"
+LADDER = "hvae(levels(mlp(8),mlp(8)),ladder(4,2,hidden=8),mlp(8),cond=label(10),input=(1,8,8))"
+X = torch.rand(3, 1, 8, 8)
+
+
+def made(spec: str) -> Any:
+    return aezoo.create(spec).eval()
+
+
+@pytest.mark.parametrize("spec", [PLAIN, MAPS, LADDER, LABEL.format("inferred(10,mlp(8))")])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (X.double(), r"weights of torch.float32, and x is of torch.float64; .*x.to\(torch.float32"),
+        (X.to("meta"), r"is on cpu and x on meta; give it x.to\(model.device\)"),
+        (X[:, :, 0], r"takes x of shape \(B, 1, 8, 8\)"),
+        (X.expand(3, 2, 8, 8), r"takes x of shape \(B, 1, 8, 8\)"),
+        (X[:0], "at least one sample, and x has none"),
+    ],
+)
+def test_x_that_does_not_suit(spec: str, x: Tensor, message: str) -> None:
+    y = torch.zeros(len(x), dtype=torch.int64) if "cond" in spec else None
+    with pytest.raises(ShapeError, match=message):
+        made(spec)(x, y)
+
+
+def test_x_that_is_no_tensor() -> None:
+    numbers: Any = np.zeros((3, 1, 8, 8), np.float32)
+    with pytest.raises(TypeError, match=r"takes a torch.Tensor, not ndarray; torch.as_tensor"):
+        made(PLAIN)(numbers)
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_autocast_chooses_the_dtype(name: str) -> None:
+    with torch.autocast("cpu", getattr(torch, name)):
+        assert made(PLAIN).encode(X.to(getattr(torch, name))).z.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "message"),
+    [
+        (PLAIN, (3, 4), r"decodes z of shape \(B, 3\), not \(3, 4\)"),
+        (PLAIN, (3, 3, 2, 2), r"decodes z of shape \(B, 3\), not"),
+        (MAPS, (3, 5, 4, 4), r"decodes z of shape \(B, 4, 4, 4\), or any other sizes behind"),
+        (MAPS, (3, 4), r"decodes z of shape \(B, 4, 4, 4\)"),
+    ],
+)
+def test_z_that_does_not_suit(spec: str, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        made(spec).decode(torch.zeros(shape))
+
+
+def test_z_of_another_size_or_dtype() -> None:
+    assert made(MAPS).decode(torch.zeros(2, 4, 6, 5)).shape == (2, 1, 12, 10)
+    with pytest.raises(ShapeError, match=r"and z is of torch\.float64"):
+        made(PLAIN).decode(torch.zeros(3, 3).double())
+
+
+@pytest.mark.parametrize("spec", [LADDER, LABEL.format("label(10)"), LABEL.format("label(10,4)")])
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (torch.tensor([1, 2]), r"3 sample\(s\) and 2 condition\(s\)"),
+        (torch.tensor([1.0, 2.0, 3.0]), r"one label a sample, int64 \(B,\), not torch.float32"),
+        (torch.tensor([[1], [2], [3]]), r"one label a sample, int64 \(B,\)"),
+        (torch.tensor([1, 2, 10]), r"cond=label.*from 0 to 9, and they go from 1 to 10"),
+        (torch.tensor([1, 2, -1]), r"inferred\(...\) takes -1, unknown"),
+    ],
+)
+def test_labels_that_do_not_suit(spec: str, y: Tensor, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        made(spec)(X, y)
+    with pytest.raises(ShapeError, match=message):
+        made(spec).sample(3, y)
+
+
+def test_labels_that_may_be_unknown() -> None:
+    model = made(LABEL.format("inferred(10,mlp(8))"))
+    for y in (torch.zeros(2, dtype=torch.int64), torch.zeros(3), torch.zeros(3, 3)):
+        with pytest.raises(ShapeError, match=r"int64 \(3,\), -1 where it is unknown"):
+            model(X, y)
+    with pytest.raises(ShapeError, match=r"takes x of shape \(B, 1, 8, 8\)"):
+        model.condition(torch.rand(3, 1, 9, 9))
+
+
+@pytest.mark.parametrize("spec", [PLAIN, LADDER])
+def test_numbers_below_what_there_is(spec: str) -> None:
+    model = made(spec)
+    with pytest.raises(ValueError, match="n must be at least 0, not -1"):
+        model.sample(-1)
+    with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
+        model.interpolate(X, X, steps=0)
