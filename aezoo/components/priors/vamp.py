@@ -29,6 +29,8 @@ class VampPrior(nn.Module):
     distributions do.
     """
 
+    _model: Any  # the whole, which this prior reads
+
     def __init__(
         self,
         config: Vamp,
@@ -105,10 +107,6 @@ class VampPrior(nn.Module):
 
     def _posterior(self, h: Tensor, **options: Any) -> Latent:
         return self._model.bottleneck(h, **options)
-
-    @property
-    def _model(self) -> Any:
-        return self.__dict__["_model"]
 
     def _check(self, shape: tuple[int, ...]) -> None:
         if shape != self.shape:
