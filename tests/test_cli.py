@@ -469,7 +469,9 @@ def test_sample_takes_numbers_and_pictures(models, photograph, tmp_path):
     assert "expected 2 numbers" in run(*sample, "--cond", "0.5", code=2).stderr
     half = ["sample", models / "halved", "-n", 3, "--out", tmp_path / "x.png"]
     run(*half, "--cond", photograph)
-    assert "needs cond" in " ".join(run(*half, code=2).stderr.split())
+    assert "--cond picture.png" in " ".join(run(*half, code=2).stderr.split())
+    back = ["reconstruct", models / "posed", photograph, "--out", tmp_path / "z.png"]
+    assert "--cond 0.5,0.5" in run(*back, code=2).stderr
     run("reconstruct", models / "halved", photograph, "--out", tmp_path / "y.png")
 
 

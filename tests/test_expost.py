@@ -30,6 +30,7 @@ from aezoo.train.run import train
 from aezoo.train.stages import PriorTask
 
 AE = "ae(mlp(16),point(4),mlp(16),input=(1,8,8))"
+HVAE = "hvae(levels(mlp(8),mlp(8)),ladder(2,1),mlp(8),input=(1,8,8))"
 VAE = "vae(mlp(16),gaussian(3),mlp(16),input=(1,8,8))"
 VQ = "vqvae(res(8,depth=1),vq(8,4,revive=0.0),unres(8,depth=1),input=(1,8,8))"
 SHORT: dict[str, Any] = {"steps": 40, "batch": 60, "warmup": 5, "lr": 3e-3, "eval_every": 20}
@@ -187,6 +188,7 @@ def test_a_recipe_is_written_as_it_is_read(tmp_path):
         (AE, "mog(3)", {"epochs": 1}, TrainingError, "either steps or epochs"),
         (AE, "mog(3)", {"speed": 1}, TrainingError, "speed"),
         ("levels", "mog(3)", {}, ShapeError, "levels"),
+        (HVAE, "mog(3)", {}, TrainingError, r"in ladder\(2,1\)"),
     ],
 )
 def test_what_cannot_be_fitted_is_said(spec, prior, options, error, message, tmp_path):

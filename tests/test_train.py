@@ -340,6 +340,9 @@ def test_two_stages_make_a_model_that_loads(tmp_path: Path) -> None:
     assert set(facts["stages"]) == {"model", "prior"}
     assert facts["stages"]["prior"]["validation"]["nats_per_dim"] > 0
     assert 0 < facts["stages"]["model"]["validation"]["usage"] <= 1
+    kept = load_recipe(tmp_path / "final/recipe.toml")
+    assert (kept.name, kept.spec_of("cpu"), kept.seed) == (tmp_path.name, facts["spec"], 0)
+    assert kept.size("cpu").prior is not None
     loaded = Autoencoder.from_pretrained(f"local:{tmp_path / 'final'}")
     x = torch.rand(2, 1, 8, 8)
     assert torch.equal(loaded.reconstruct(x), done.model.reconstruct(x))

@@ -61,7 +61,7 @@ def reconstruct(
     targets = _targets(images, out, _suffix(model))
     told = _condition(model, cond, 1, on)
     if told is None and model.cond is not None and not hasattr(model.cond, "of"):
-        raise CapabilityError(f"{source} needs the label of the picture: --cond 3")
+        raise CapabilityError(f"{source} needs its condition: --cond {_example(model.cond)}")
     from aezoo.train.checkpoint import write_atomic
 
     for path, target in zip(images, targets, strict=True):
@@ -107,6 +107,11 @@ def sample(
 
     model = options.load_model(source, on)
     _check_suffix(out, _suffix(model))
+    if cond is None and not model.capabilities.draws_cond:
+        module = model.cond if model.cond is not None else model.prior_cond
+        raise CapabilityError(
+            f"{source} cannot draw what it is conditioned on; give it: --cond {_example(module)}"
+        )
     generator = torch.Generator(on).manual_seed(seed)
     with torch.inference_mode():
         x = model.sample(
@@ -206,6 +211,14 @@ def _condition(model: Any, text: str | None, n: int, on: Any) -> Any:
         x = pictures.tensor(_picture(Path(text), model, None)).to(on)
         return model.condition(x).expand(n, *[-1] * (x.ndim - 1))
     return _numbers(text, shape[0], n, on) if shape else _labels(module, text, n, on)
+
+
+def _example(module: Any) -> str:
+    """A ``--cond`` that the part which reads conditions would take."""
+    shape = getattr(module, "label_shape", ())
+    if shape is None:
+        return "picture.png"
+    return ",".join(["0.5"] * shape[0]) if shape else "3"
 
 
 def _numbers(text: str, k: int, n: int, on: Any) -> Any:

@@ -83,6 +83,11 @@ def fit_prior(
             f"{name} does not say what it was trained on; name the data set whose latents the "
             'prior is fitted on: data="cifar10", or --data cifar10'
         )
+    if not hasattr(model.bound.config, "prior"):
+        raise TrainingError(
+            f"{model.spec} has the prior of every level in {model.bound.config.bottleneck}, where "
+            "it learns with the rest; there is none to fit afterwards"
+        )
     changes = {"prior": prior} | ({} if prior_cond is None else {"prior_cond": prior_cond})
     bound = changed(model.bound, changes | dict(overrides or {}))
     recipe = Recipe(

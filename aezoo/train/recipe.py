@@ -163,7 +163,7 @@ class Recipe:
 
 
 def load_recipe(file: str | Path) -> Recipe:
-    """Read a recipe file; the model's name is the name of its folder.
+    """Read a recipe file; the model's name is that of its folder, of a run's that of the run.
 
     Raises:
         RecipeError: naming the file and the key, with the nearest known key.
@@ -196,9 +196,11 @@ def load_recipe(file: str | Path) -> Recipe:
     if given != ("sha256" in table):
         raise RecipeError(f"{path}: weights and sha256 are given together, or neither is")
     if given and table["weights"].startswith("local:"):
-        folder = path.parent / table["weights"].removeprefix("local:")
-        table["weights"] = f"local:{os.path.normpath(folder)}"
-    return Recipe(name=path.resolve().parent.name, sizes=sizes, **table)
+        source = path.parent / table["weights"].removeprefix("local:")
+        table["weights"] = f"local:{os.path.normpath(source)}"
+    folder = path.resolve().parent
+    name = folder.parent.name if folder.name == "final" else folder.name
+    return Recipe(name=name, sizes=sizes, **table)
 
 
 def dumps(recipe: Recipe) -> str:

@@ -57,8 +57,8 @@ def train(
     """Train a recipe's model, or go on with it.
 
     ``run_dir`` gets a folder a stage (``model``, ``prior``), each with its checkpoint, best
-    weights and CSV logs, and at the end ``final``: the model as `save_pretrained` writes it
-    and ``training.json``.
+    weights and CSV logs, and at the end ``final``: the model as `save_pretrained` writes it,
+    ``training.json`` and ``recipe.toml``.
 
     Args:
         size: "cpu" or "gpu", a table of the recipe.
@@ -196,8 +196,7 @@ def _write(model: Any, recipe: Recipe, facts: dict, run_dir: Path, final: Path |
 
         save_pretrained(model, final, license=recipe.license)
         write_atomic(final / TRAINING, text)
-        if recipe.sha256:
-            write_atomic(final / "recipe.toml", dumps(recipe).encode())
+        write_atomic(final / "recipe.toml", dumps(recipe).encode())
 
 
 def _training(
