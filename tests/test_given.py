@@ -40,6 +40,13 @@ def test_x_that_does_not_suit(spec: str, x: Tensor, message: str) -> None:
         made(spec)(x, y)
 
 
+def test_shapes_alone_have_a_dtype_too() -> None:
+    model = aezoo.create(PLAIN, device="meta")
+    assert model(X.to("meta")).x_hat.shape == X.shape
+    with pytest.raises(ShapeError, match=r"and x is of torch\.float64"):
+        model(X.double().to("meta"))
+
+
 def test_x_that_is_no_tensor() -> None:
     numbers: Any = np.zeros((3, 1, 8, 8), np.float32)
     with pytest.raises(TypeError, match=r"takes a torch.Tensor, not ndarray; torch.as_tensor"):

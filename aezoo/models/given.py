@@ -63,12 +63,16 @@ def _check_place(model: Any, name: str, given: Tensor) -> None:
             f"{model.spec} is on {weight.device} and {name} on {given.device}; "
             f"give it {name}.to(model.device)"
         )
-    if given.dtype != weight.dtype and not torch.is_autocast_enabled(given.device.type):
+    if given.dtype != weight.dtype and not _autocast(given.device.type):
         kind = str(weight.dtype).removeprefix("torch.")
         raise ShapeError(
             f"{model.spec} has weights of {weight.dtype}, and {name} is of {given.dtype}; "
             f"give it {name}.to(torch.{kind}), or turn the model with model.to({given.dtype})"
         )
+
+
+def _autocast(device: str) -> bool:
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _batch(shape: tuple[int, ...]) -> str:
