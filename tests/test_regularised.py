@@ -317,6 +317,22 @@ def test_piwae_takes_each_side_from_its_own_bound() -> None:
     torch.testing.assert_close(found["encoder"], one("miwae(2,2)")["encoder"])
 
 
+def test_piwae_counts_the_priors_condition_once() -> None:
+    """Its embedding is the decoder's side: the IWAE bound's gradient, not that of both bounds."""
+    found = []
+    for objective in ("iwae(4)", "piwae(2,2)"):
+        torch.manual_seed(0)
+        model = aezoo.create(
+            "vae(mlp(8),gaussian(2),mlp(8),likelihood=bernoulli,prior=rnade(8,2),"
+            f"prior_cond=label(3,dim=2),objective={objective},input=(1,4))"
+        )
+        x, y = torch.rand(9, 1, 4).round(), torch.arange(9) % 3
+        torch.manual_seed(1)
+        model.loss(x, y).total.backward()
+        found.append(model.prior_cond.embedding.weight.grad)
+    torch.testing.assert_close(*found)
+
+
 # -- plain autoencoders
 
 

@@ -71,17 +71,18 @@ class PIWAEObjective:
         first = _given(model, output)
         h = model.features(x, output.cond)
         latents = [first, *(_draw(model, h) for _ in range(self.m * self.k - 1))]
-        with _frozen(model.decoder, model.likelihood, model.prior, model.cond):
+        generative = model.decoder, model.likelihood, model.prior, model.cond, model.prior_cond
+        with _frozen(*generative):
             theirs = torch.stack([_log_weight(model, x, output.cond, *z) for z in latents])
         groups = theirs.unflatten(0, (self.m, self.k))
         encoders = bound(groups, dim=1).mean(0)
         constant = [(z.detach(), _detached(model, q)) for z, q in latents]
         ours = torch.stack([_log_weight(model, x, output.cond, *z) for z in constant])
         decoders = bound(ours)
-        losses, theirs = _losses(encoders, output), _losses(decoders, output)
+        losses, other = _losses(decoders, output), _losses(encoders, output)
         # Its value is the bound of all draws; the gradient of the other part is added.
-        total = theirs.total + (losses.total - losses.total.detach())
-        return Losses(total, theirs.terms)
+        total = losses.total + (other.total - other.total.detach())
+        return Losses(total, losses.terms)
 
 
 class DReGObjective:
