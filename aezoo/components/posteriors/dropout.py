@@ -1,4 +1,4 @@
-"""The latent of a dropout autoencoder: Srivastava et al. 2014, section 7.2 and equations 3 to 6.
+"""The latent of a dropout autoencoder: Srivastava et al. 2014, section 4; of autoencoders 7.1, 7.2.
 
 What is kept is scaled by 1 / (1 - p) in training, where the paper scales the weights by 1 - p
 afterwards: the same in expectation, and the weights need no second form.
