@@ -529,6 +529,12 @@ GALLERY = (
         "prior pixelsnail",
     ),
     Example(
+        "VQ-VAE with a PixelCNN++ prior",
+        "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),"
+        "prior=pixelcnnpp(16,layers=1,down=1),input=(1,8,8))",
+        "prior pixelcnnpp",
+    ),
+    Example(
         "VQ-VAE with a masked transformer prior",
         "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),"
         "prior=maskgit(32,layers=1,heads=2,steps=6),input=(1,8,8))",

@@ -131,6 +131,20 @@ class PixelSNAILConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelCNNPPConfig:
+    width: int = 128  # channels of the two streams
+    layers: int = 5  # residual blocks of each resolution, and as many behind the coarser ones
+    down: int = 1  # times the resolution is halved
+    dropout: float = 0.0  # of the activations in a residual block, in training
+
+    def __post_init__(self):
+        at_least(1, width=self.width, layers=self.layers)
+        at_least(0, down=self.down)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+
+
+@dataclass(frozen=True, slots=True)
 class SecondStage:
     dim: int | None = None  # of u; none: as many as z has
     hidden: int = 1024  # width of the hidden layers
@@ -405,5 +419,14 @@ RECORDS = (
         caps=Capabilities(discrete=True, conditional=True),
         paper="Chang et al., MaskGIT: Masked Generative Image Transformer, 2022, arXiv:2202.04200",
         example="maskgit(16,layers=2,heads=2,steps=3)",
+    ),
+    Component(
+        "pixelcnnpp",
+        config=PixelCNNPPConfig,
+        target=f"{_HERE}.pixelcnnpp:PixelCNNPPPrior",
+        summary="PixelCNN++ over codes: two streams, down-sampling and short-cuts, conditional",
+        caps=Capabilities(discrete=True, ranks=(2,), conditional=True),
+        paper="Salimans et al., PixelCNN++, 2017, arXiv:1701.05517",
+        example="pixelcnnpp(8,layers=1,down=1)",
     ),
 )
