@@ -126,7 +126,7 @@ def test_it_draws_with_the_frequencies_it_scores():
 
 
 def test_it_learns_what_a_condition_says():
-    """The condition at a place is its code: after a hundred steps nine tenths of the nats are gone."""
+    """The condition at a place is its code: nine tenths of the nats go in a hundred steps."""
     torch.manual_seed(0)
     p = PixelCNNPPPrior(PixelCNNPPConfig(16, 1, 1), (4, 4), num_codes=4, cond_dim=4)
     optimizer = torch.optim.Adam(p.parameters(), 3e-3)
