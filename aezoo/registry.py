@@ -186,7 +186,9 @@ def model(name: str) -> ModelEntry:
     except PluginMissingError as error:
         if known.of(namespace):
             raise
-        raise PluginMissingError(f"{error}; a repository of the Hub is hf://{name}") from None
+        raise PluginMissingError(
+            f"{error}; a repository of the Hub is hf://{name}, a folder local:{name}"
+        ) from None
     exact = [entry for entry in entries if entry.name == name]
     for entry in exact or [e for e in entries if e.name.partition(".")[0] == name]:
         _warn_deprecated(entry.name, "model", entry.deprecated)

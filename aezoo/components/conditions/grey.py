@@ -22,7 +22,10 @@ class GreyCondition(nn.Module):
     def __init__(self, config: Grey, in_shape: tuple[int, ...]):
         super().__init__()
         if in_shape[0] != 3:
-            raise ShapeError(f"grey is of pictures with 3 channels, RGB, not with {in_shape[0]}")
+            raise ShapeError(
+                f"grey is of pictures with 3 channels, RGB, not with {in_shape[0]}; take another "
+                "condition, as lowres(2)"
+            )
         self.out_shape = (1, *in_shape[1:])
 
     def forward(self, y: Tensor) -> Tensor:
