@@ -149,6 +149,13 @@ def test_the_default_recipe_fits_the_data() -> None:
     assert "input=(1,8,8)" in found.spec
     assert found.sizes["cpu"].prior is not None
     assert default_recipe("vae(mlp(8),gaussian(2),mlp(8))", "digits").sizes["cpu"].prior is None
+    # the warm-up is a small part of any training, and a large set is passed over some times
+    for stage in (found.size("cpu").model, found.size("cpu").prior, found.size("gpu").model):
+        assert stage is not None
+        assert (stage.total_steps(1137), stage.warmup) == (2000, 100)
+    large = default_recipe("ae(mlp(8),point(2),mlp(8))", "cifar10").size("cpu").model
+    assert large is not None
+    assert large.epochs == 20
 
 
 def test_the_learning_rate_is_a_pure_function_of_the_step() -> None:

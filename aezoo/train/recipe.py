@@ -36,6 +36,8 @@ from aezoo.errors import AezooError
 from aezoo.spec import Spec, parse, slug, suggest
 
 SIZES = ("cpu", "gpu")
+#: Steps of a stage of a recipe by default, at least: fewer would be warm-up for the most part.
+SHORTEST = 2000
 
 
 class RecipeError(AezooError, ValueError):
@@ -220,11 +222,31 @@ def dumps(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _default(rows: int | None, *, epochs: float, batch: int, **more: Any) -> Stage:
+    """So many passes over the fit split's rows, where they are known and no fewer steps."""
+    stage = Stage(epochs=epochs, batch=batch, **more)
+    if rows is None or stage.total_steps(rows) >= SHORTEST:
+        return stage
+    return Stage(steps=SHORTEST, batch=batch, warmup=100, eval_every=200, **more)
+
+
+def _rows(data: str) -> int | None:
+    """How many rows a data set has to fit; None of a folder of pictures."""
+    from aezoo import registry
+    from aezoo.data.shape import shape_of
+
+    if shape_of(data) is None:
+        return None
+    found = registry.dataset(data)
+    return dict(found.splits)["train"] - found.validation
+
+
 def default_recipe(spec: str, data: str, *, name: str | None = None, seed: int = 0) -> Recipe:
     """A recipe of sensible defaults for a spec that has none; ``aezoo train SPEC`` uses it.
 
     A spec without ``input`` gets the data set's shape; a folder of pictures is cut to the
-    spec's. A learnable prior of a ``vqvae`` or ``ae`` gets a second stage.
+    spec's. A learnable prior of a ``vqvae`` or ``ae`` gets a second stage. A small data set
+    gets `SHORTEST` steps a stage, however many passes these are.
     """
     from aezoo.data.shape import shape_of
 
@@ -237,13 +259,14 @@ def default_recipe(spec: str, data: str, *, name: str | None = None, seed: int =
         "normal",
         "uniform",
     )
+    rows = _rows(data)
     cpu = Size(
-        model=Stage(epochs=20, batch=128),
-        prior=Stage(epochs=10, batch=64) if has_prior else None,
+        model=_default(rows, epochs=20, batch=128),
+        prior=_default(rows, epochs=10, batch=64) if has_prior else None,
     )
     gpu = Size(
-        model=Stage(epochs=100, batch=256, precision="bf16"),
-        prior=Stage(epochs=50, batch=256, precision="bf16") if has_prior else None,
+        model=_default(rows, epochs=100, batch=256, precision="bf16"),
+        prior=_default(rows, epochs=50, batch=256, precision="bf16") if has_prior else None,
     )
     return Recipe(
         name=name or f"{slug(tree)}-{Path(data).name}",
