@@ -20,6 +20,7 @@ from aezoo.errors import ChecksumError, WeightsError, WeightsNotCachedError
 from aezoo.metrics import inception, inception_weights
 from aezoo.metrics.inception import Inception, levels, resize
 from aezoo.metrics.inception_layers import layers
+from aezoo.metrics.side_by_side import side_by_side
 
 
 @functools.cache
@@ -98,6 +99,49 @@ def test_batches_of_any_size_give_the_same() -> None:
     parts = [ours()(part) for part in x.split([1, 2, 8])]
     torch.testing.assert_close(torch.cat(parts), ours()(x), rtol=1e-4, atol=1e-5)
     assert ours()(x[:0]).shape == (0, 2048)
+
+
+def test_any_number_of_threads_gives_the_same() -> None:
+    x, before = pictures(13), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = ours()(x)
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            assert torch.equal(ours()(x), alone)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_parts_run_side_by_side_on_one_thread_each() -> None:
+    before, here = torch.get_num_threads(), threading.get_ident()
+    both = threading.Barrier(2)
+
+    def part(x: Tensor) -> Tensor:
+        if threading.get_ident() != here:
+            both.wait(timeout=60)  # for the other: they run at the same time
+        return torch.tensor([float(x), torch.get_num_threads(), threading.get_ident() == here])
+
+    def threads_of_a_new_thread() -> int:
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    try:
+        torch.set_num_threads(2)
+        found = side_by_side(part, [torch.tensor(float(i)) for i in range(4)])
+        assert [f.tolist() for f in found] == [[i, 1, 0] for i in range(4)]
+        assert torch.get_num_threads() == threads_of_a_new_thread() == 2
+        (one,) = side_by_side(part, [torch.tensor(5.0)])  # too few to share: on all threads
+        assert one.tolist() == [5, 2, 1]
+        with pytest.raises(ZeroDivisionError):
+            side_by_side(lambda x: x / (1 // 0), [torch.zeros(1)] * 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_bfloat16_is_near_and_not_the_same() -> None:
