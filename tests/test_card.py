@@ -262,6 +262,13 @@ def test_the_command(root: Path) -> None:
     assert "no trained model 'untrained'" in unknown.stderr
 
 
+def test_the_command_finds_a_checkout_s_models(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    checked = CliRunner().invoke(app, ["card", "--check"])
+    assert checked.exit_code == 0, checked.output
+    assert "2 cards agree" in checked.stdout
+
+
 def test_the_readme_s_table_comes_from_the_rows(root: Path) -> None:
     runner = CliRunner()
     folder = ["--cards", str(root / "model_cards")]

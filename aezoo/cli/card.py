@@ -37,15 +37,20 @@ def card(
     from aezoo.bench import cards as made
     from aezoo.bench.overview import BEGIN, overview, placed
     from aezoo.errors import MetricError
-    from aezoo.hub.zoo import cards_folder
+    from aezoo.hub.zoo import INDEX, cards_folder
 
-    folder = cards or cards_folder()
+    here = Path("model_cards")  # a checkout's, where the installed aezoo is a copy without results
+    folder = cards or (here if (here / INDEX).is_file() else cards_folder())
     rows = made.results(results or folder.parent / "benchmarks" / "results")
     known = made.models(folder)
     for name in names or []:
         if name not in known:
             there = ", ".join(known) or "none"
-            raise MetricError(f"no trained model {name!r} in {folder}; there are: {there}")
+            raise MetricError(
+                f"no trained model {name!r} in {folder}; there are: {there}. The folder that holds "
+                "another's is --cards, its rows are in --results; a run gets its card from "
+                "`aezoo publish`"
+            )
     chosen = names or known
     readme = folder.parent / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() and not names else ""
