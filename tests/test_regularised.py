@@ -252,6 +252,16 @@ def test_mmd_by_two_loops() -> None:
     assert float(mmd.mmd(x, y, mmd.imq(2))) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("objective", ["wae", "infovae"])
+def test_a_batch_of_one_has_no_mmd(objective: str) -> None:
+    """The last rows of the data may be one alone; its loss was NaN."""
+    model, x = make(VAE, objective), some_x(1)
+    losses = model.loss(x)
+    losses.total.backward()
+    assert bool(losses.total.isfinite()) and losses.terms["mmd"] == 0
+    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in model.parameters())
+
+
 # -- importance weights
 
 
@@ -347,6 +357,12 @@ def test_the_jacobian_is_autograds() -> None:
     output = model(x)
     expected = output.distortion.mean() + 0.1 * jacobian_norm(model, x).mean()
     torch.testing.assert_close(losses.total, expected)
+
+
+def test_a_discrete_latent_has_no_jacobian() -> None:
+    model = aezoo.create("vae(mlp(8),bernoulli(3),mlp(8),objective=contractive,input=(1,4))")
+    with pytest.raises(CapabilityError, match=r"discrete q\(z\|x\) has not"):
+        model.loss(torch.rand(2, 1, 4))
 
 
 def test_the_decoders_slope_is_autograds() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import Contractive
 from aezoo.objectives.terms import one_latent, weighted
@@ -35,9 +36,18 @@ class ContractiveObjective:
 
 @torch.compiler.disable()  # which cannot go backwards twice
 def jacobian_norm(model: Any, x: Tensor, cond: Tensor | None = None) -> Tensor:
-    """|dz/dx|_F^2 of every sample, (B,), with a graph of its own gradient."""
+    """|dz/dx|_F^2 of every sample, (B,), with a graph of its own gradient.
+
+    Raises:
+        CapabilityError: z is discrete.
+    """
     x = x.detach().requires_grad_()
     z = model.encode(x, cond).z.flatten(1)
+    if not z.requires_grad:
+        raise CapabilityError(
+            f"{model.spec}: the objective weighs the encoder's Jacobian, which the mode of a "
+            "discrete q(z|x) has not; take the posterior point, or gaussian"
+        )
     total = x.new_zeros(len(x))
     for d in range(z.shape[1]):  # samples do not mix, so their sum's gradient is each one's own
         (gradient,) = torch.autograd.grad(z[:, d].sum(), x, create_graph=True)

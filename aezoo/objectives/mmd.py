@@ -87,8 +87,12 @@ def _with_mmd(losses: Losses, model: Any, output: Output, weight: float, name: s
             f"{model.spec}: the objective draws continuous latents to a prior; name one, "
             "prior=normal"
         )
-    drawn = model.prior.sample(len(z), shape=tuple(z.shape[1:])).to(z)
-    distance = mmd(wide(z).flatten(1), wide(drawn).flatten(1), KERNELS[name](z[0].numel()))
+    rows = wide(z).flatten(1)
+    if len(z) > 1:
+        drawn = model.prior.sample(len(z), shape=tuple(z.shape[1:])).to(z)
+        distance = mmd(rows, wide(drawn).flatten(1), KERNELS[name](z[0].numel()))
+    else:
+        distance = rows[:0].sum()  # of one sample, a rest of the data, nothing can be said: 0
     losses.total = losses.total + weight * distance
     losses.terms["mmd"] = distance.detach()
     return losses
