@@ -133,7 +133,7 @@ class PixelSNAILConfig:
 @dataclass(frozen=True, slots=True)
 class PixelCNNPPConfig:
     width: int = 128  # channels of the two streams
-    layers: int = 5  # residual blocks of each resolution, and as many behind the coarser ones
+    layers: int = 2  # residual blocks of each resolution, and as many behind the coarser ones
     down: int = 1  # times the resolution is halved
     dropout: float = 0.0  # of the activations in a residual block, in training
 
