@@ -212,3 +212,11 @@ def test_the_penalty_does_not_change_with_the_batch(spec):
 def test_what_cannot_be_is_refused_where_it_stands(spec, message):
     with pytest.raises(aezoo.SpecError, match=message):
         bind(parse(spec), ("quantizer",))
+
+
+@pytest.mark.parametrize("spec", ["pq(2,8,4)", "cosine_vq(16,4)", "simvq(16,4)"])
+def test_codes_are_looked_up_under_autocast_as_they_were_encoded(spec: str) -> None:
+    quantizer = made(spec).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        latent = quantizer(torch.randn(5, 6, 3, 4))
+        torch.testing.assert_close(quantizer.lookup(latent.codes), latent.z)

@@ -34,7 +34,8 @@ class SimVQ(Quantizer):
         """The code vectors C W, (K, D)."""
         # The product lies in memory of its own: a mapped file's is not aligned, and BLAS would
         # then add in another order.
-        return self.basis(self.codebook * self.out_shape[0] ** -0.5)
+        with torch.autocast(self.codebook.device.type, enabled=False):  # looked up as encoded
+            return self.basis(self.codebook * self.out_shape[0] ** -0.5)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes (B, *L) int64 -> z (B, D, *L)."""
