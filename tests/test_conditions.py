@@ -573,6 +573,21 @@ def test_figures_say_what_was_given(cond: str, given: str, tmp_path: Path) -> No
     assert len(list(tmp_path.rglob("*-samples.png"))) == 1
 
 
+def test_the_share_of_labels_that_are_inferred_right() -> None:
+    torch.manual_seed(0)
+    model = aezoo.create(M2.format(1.0)).eval()
+    (row,) = run([model], data="digits", metrics="labels", device="cpu", quiet=True)
+    data = load("digits", "test")
+    x, y = Resident(data).batch(torch.arange(len(data)))
+    with torch.inference_mode():
+        right = float((model.cond.log_q(x).argmax(1) == y).double().mean())
+    assert (row.metric, row.value, row.n) == ("label-accuracy", right, len(y))
+    assert 0 < right < 0.5
+    told = aezoo.create("vae(mlp(4),gaussian(2),mlp(4),cond=label(10),input=(1,8,8))").eval()
+    with pytest.raises(BenchError, match="infers no labels"):
+        run([told], data="digits", metrics="labels", device="cpu", quiet=True)
+
+
 def test_what_cannot_be_measured_with_a_condition() -> None:
     model = aezoo.create("vae(mlp(4),gaussian(2),mlp(4),cond=half(left),input=(1,8,8))").eval()
     with pytest.raises(BenchError, match="a sample needs a condition, and the model cannot draw"):

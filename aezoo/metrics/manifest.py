@@ -73,6 +73,13 @@ _RECORDS: tuple[MetricRecord, ...] = (
         extra="aezoo[bench]",
     ),
     MetricRecord(
+        "labels",
+        target="aezoo.metrics.labels:Labels",
+        summary="accuracy of the labels that a semi-supervised model infers",
+        paper="Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, "
+        "arXiv:1406.5298",
+    ),
+    MetricRecord(
         "disentanglement",
         target="aezoo.metrics.disentanglement:Disentanglement",
         summary="beta-VAE, FactorVAE, MIG, DCI and SAP scores, on sprites",
