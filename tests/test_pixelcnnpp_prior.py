@@ -7,13 +7,13 @@ import math
 
 import pytest
 import torch
+from naive_sampling import naive_sample
 from torch import Tensor
 
 import aezoo
 from aezoo.components.pixelcnnpp import TwoStreams, coarser
 from aezoo.components.priors.configs import PixelCNNPPConfig
 from aezoo.components.priors.pixelcnnpp import PixelCNNPPPrior
-from aezoo.components.priors.raster import draw
 from aezoo.errors import ShapeError
 from aezoo.testing.subject import stir
 
@@ -31,17 +31,6 @@ def prior(
 
 def seeded(seed: int = 1) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def naive_sample(prior, n, *, shape, cond=None, generator=None, temperature=1.0):
-    """One pass of the whole network a position."""
-    noise = torch.rand((n, *shape), generator=generator)
-    codes = torch.zeros(n, *shape, dtype=torch.int64)
-    for i, j in itertools.product(*map(range, shape)):
-        with torch.no_grad():
-            logits = prior.logits(codes, cond)[:, :, i, j]
-        codes[:, i, j] = draw(logits, noise[:, i, j], temperature)
-    return codes
 
 
 # -- the network

@@ -7,12 +7,12 @@ import math
 
 import pytest
 import torch
+from naive_sampling import naive_sample
 
 import aezoo
 from aezoo.components.causal import CausalConv, GatedResidual, Kept, concat_elu, pointwise
 from aezoo.components.priors.configs import PixelSNAILConfig
 from aezoo.components.priors.pixelsnail import PixelSNAILPrior, coordinates
-from aezoo.components.priors.raster import draw
 from aezoo.errors import ShapeError
 
 
@@ -27,17 +27,6 @@ def prior(
         for parameter in made.parameters():
             parameter.mul_(gain)
     return made.eval()
-
-
-def naive_sample(prior, n, *, shape, cond=None, generator=None, temperature=1.0):
-    """One pass of the whole network a position."""
-    noise = torch.rand((n, *shape), generator=generator)
-    codes = torch.zeros(n, *shape, dtype=torch.int64)
-    for position in itertools.product(*map(range, shape)):
-        at = (slice(None), *position)
-        with torch.no_grad():
-            codes[at] = draw(prior.logits(codes, cond)[:, :, *position], noise[at], temperature)
-    return codes
 
 
 # -- the convolutions

@@ -10,6 +10,7 @@ import math
 import pytest
 import scipy.stats
 import torch
+from naive_sampling import naive_sample
 
 from aezoo.components.priors.configs import RECORDS, NormalConfig, PixelCNNConfig, UniformConfig
 from aezoo.components.priors.normal import NormalPrior
@@ -34,18 +35,6 @@ def pixelcnn(
         for parameter in prior.parameters():
             parameter.mul_(gain)
     return prior.eval()
-
-
-def naive_sample(prior, n, *, shape, cond=None, generator=None, temperature=1.0):
-    """One pass of the whole network a position."""
-    noise = torch.rand((n, *shape), generator=generator)
-    codes = torch.zeros(n, *shape, dtype=torch.int64)
-    for position in itertools.product(*map(range, shape)):
-        at = (slice(None), *position)
-        with torch.no_grad():
-            logits = prior.logits(codes, cond)[(slice(None), *at)]
-        codes[at] = draw(logits, noise[at], temperature)
-    return codes
 
 
 # -- normal
