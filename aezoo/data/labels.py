@@ -37,9 +37,10 @@ def check_labels(model: Any, dataset: Dataset) -> None:
             )
         classes = getattr(condition, "classes", None)
         if classes is not None and len(dataset.classes) > classes:
+            form = "inferred({},mlp(64)), say" if hasattr(condition, "infer") else "label({})"
             raise DataError(
                 f"{what} tells {classes} classes apart, and {_labels(dataset)}; "
-                f"take {name}=label({len(dataset.classes)})"
+                f"take {name}={form.format(len(dataset.classes))}"
             )
 
 
