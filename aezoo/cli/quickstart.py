@@ -44,7 +44,10 @@ def quickstart(
     device: options.Device = "auto",
 ) -> None:
     """See the zoo at work: reconstruct photographs, draw samples, evaluate; one page."""
-    page = run(out, model=model, digits=digits, device=options.device(device), steps=Steps())
+    steps = Steps()
+    with steps("import torch"):
+        on = options.device(device)
+    page = run(out, model=model, digits=digits, device=on, steps=steps)
     console.say(f"the page: {page}")
     if open:
         import webbrowser
@@ -154,12 +157,11 @@ def run(out: Path, *, model: str, digits: str, device: Any, steps: Steps) -> Pat
 
 def collect(model_source: str, digits_source: str, device: Any, steps: Steps) -> Result:
     """Run the models."""
-    with steps("import torch"):
-        import torch
+    import torch
 
-        from aezoo import pictures
-        from aezoo.bench import run as measure
-        from aezoo.metrics import inception_weights
+    from aezoo import pictures
+    from aezoo.bench import run as measure
+    from aezoo.metrics import inception_weights
 
     with steps(f"load {model_source}"):
         model = options.load_model(model_source, device)

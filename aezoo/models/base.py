@@ -573,7 +573,8 @@ class Autoencoder(nn.Module, ABC):
     def _check_prior(self) -> None:
         if self.prior is None:
             raise CapabilityError(
-                f"{self.spec} has no prior to sample from; name one in the spec, as prior=normal"
+                f"{self.spec} has no prior to sample from; name one in the spec, as prior=normal, "
+                "or fit one on the finished model: aezoo fit-prior"
             )
         if not self.capabilities.sample:
             raise CapabilityError(
