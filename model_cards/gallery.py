@@ -16,7 +16,9 @@ from aezoo.bench.peers import Comparison, comparison
 from aezoo.gallery import GALLERY, LARGE, Example, citation
 from aezoo.records import KINDS
 
-PAGE = Path(__file__).parent / "GALLERY.md"
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "GALLERY.md"
+TABLE = HERE.parent / "benchmarks" / "peers.csv"
 INTRODUCTION = """\
 # The gallery
 
@@ -57,7 +59,7 @@ def page() -> str:
         core = [r.component for r in registry.components(kind) if not r.namespace]
         rows = [(f"`{c.name}`", c.summary, linked(c.paper)) for c in core]
         parts.append(f"## {kind}\n\n{_table(('name', 'what it is', 'paper'), rows)}")
-    parts += _peers(comparison())
+    parts += _peers(comparison(TABLE))
     return "\n\n".join(parts) + "\n"
 
 

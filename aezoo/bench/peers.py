@@ -21,7 +21,6 @@ from functools import cache
 from pathlib import Path
 
 from aezoo import records
-from aezoo.bench.published import benchmarks
 from aezoo.errors import MetricError
 
 #: Kinds whose every component of the core must have a line.
@@ -84,14 +83,13 @@ def uses(cell: str) -> tuple[Use, ...]:
 
 
 @cache
-def comparison(path: Path | None = None) -> Comparison:
-    """The file's content, the checkout's own file where none is named.
+def comparison(file: Path) -> Comparison:
+    """The file's content.
 
     Raises:
         MetricError: the file holds something else; names the line.
-        OSError: it is not there: an installed aezoo has none.
+        OSError: it is not there.
     """
-    file = path or benchmarks() / "peers.csv"
     with file.open(encoding="utf-8", newline="") as text:
         reader = csv.reader(text, strict=True)
         header = next(reader, [])

@@ -31,11 +31,6 @@ class Published:
     source: str  # paper, table or section, address
 
 
-def benchmarks() -> Path:
-    """The checkout's folder of that name; an installed aezoo has none."""
-    return Path(aezoo.__file__).resolve().parent.parent / "benchmarks"
-
-
 @cache
 def published(path: Path | None = None) -> tuple[Published, ...]:
     """The rows of the file, the checkout's own where none is named; none where it is not there.
@@ -43,7 +38,7 @@ def published(path: Path | None = None) -> tuple[Published, ...]:
     Raises:
         MetricError: the file holds something else; names the line.
     """
-    file = path or benchmarks() / "published.csv"
+    file = path or Path(aezoo.__file__).resolve().parent.parent / "benchmarks" / "published.csv"
     if path is None and not file.is_file():
         return ()
     with file.open(encoding="utf-8", newline="") as text:
