@@ -1,4 +1,4 @@
-"""What all tests share: two threads, a fixed seed, and hypothesis without a clock.
+"""What all tests share: few threads, a fixed seed, and hypothesis without a clock.
 
 Every random test draws from a seed, so that a failure can be had again.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# A process a core needs no more than one (`pytest -n auto`).
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 import hypothesis
 import pytest
