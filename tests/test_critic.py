@@ -35,7 +35,7 @@ class SaddleTask:
 
     def __init__(self, stop_at: int = -1, critic_lr: float | None = None) -> None:
         self.module, self.stop_at = Scalar(-1.0), stop_at
-        self.critic = Critic(Scalar(0.7), critic_lr)
+        self.critic = Critic(Scalar(0.7), self.critic_losses, critic_lr)
         self.scheduled: list[tuple[int, int]] = []
 
     def schedule(self, step: int, total: int) -> None:

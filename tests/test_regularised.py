@@ -439,3 +439,28 @@ def test_what_an_objective_cannot_do_is_said(spec: str, message: str | None) -> 
         return
     with pytest.raises(CapabilityError, match=message):
         aezoo.create(spec).loss(some_x().float())
+
+
+@pytest.mark.parametrize(
+    "objective",
+    ["btcvae(4.0)", "infovae(10.0)", "wae", "aae(critic=mlp(8))", "vaegan(critic=patch(4,layers=1))"],
+)
+def test_a_prior_that_reads_the_condition_is_given_it(objective: str) -> None:
+    """What is drawn from it, and its log-density, are of the batch's own labels."""
+    model = aezoo.create(
+        "vae(mlp(8),gaussian(2),mlp(8),prior=realnvp(2,4),cond=label(3),"
+        f"objective={objective},input=(1,4,4))"
+    )
+    asked = []
+    sample, log_prob = model.prior.sample, model.prior.log_prob
+    model.prior.sample = lambda *a, **k: asked.append(k["cond"]) or sample(*a, **k)
+    model.prior.log_prob = lambda z, cond=None: asked.append(cond) or log_prob(z, cond)
+    x, y = torch.rand(6, 1, 4, 4), torch.tensor([0, 1, 2, 2, 1, 0])
+    output = model(x, y)
+    asked.clear()  # the rate's own
+    losses = [model.objective(model, x, output)]
+    if hasattr(model.objective, "critic_losses"):
+        losses.append(model.objective.critic_losses(model, x, output))
+    assert all(torch.isfinite(each.total) for each in losses)
+    assert asked
+    assert all(torch.equal(cond, model.cond(y)) for cond in asked)

@@ -52,7 +52,7 @@ def test_a_place_sees_every_code_before_it_and_none_after(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_causality_by_gradient(shape):
+def test_causality_by_gradient(shape, monkeypatch):
     """The gradient of a place's logits reaches all codes before it, and no other."""
     p = prior(shape).double()
     p.embed.weight.requires_grad_(False)
@@ -61,7 +61,7 @@ def test_causality_by_gradient(shape):
     seen = torch.randn(1, count + 1, 16, dtype=torch.float64)  # stands for what codes embed to
     seen[:, -1] = 0
     seen.requires_grad_()
-    p._read = lambda codes, told: seen[:, around].sum(2)  # type: ignore[method-assign]
+    monkeypatch.setattr(p, "_read", lambda codes, told: seen[:, around].sum(2))
     logits = p.logits(torch.zeros(1, *shape, dtype=torch.int64))[0].flatten(1)
     for place in range(count):
         (gradient,) = torch.autograd.grad(

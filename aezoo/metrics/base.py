@@ -134,7 +134,9 @@ class Metric:
         ``sums`` are the totals over all processes, float64 on the CPU; ``rows`` hold the values
         (N, ...) of every row in the split's order, on the CPU.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} gives no figures; a metric defines figures(sums, rows)"
+        )
 
     # -- what subclasses use
 

@@ -11,11 +11,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import nn
 
-from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output
 from aezoo.objectives.adversarial import held
 from aezoo.objectives.configs import AAE
-from aezoo.objectives.terms import check_one_level, weighted
+from aezoo.objectives.terms import check_one_level, check_prior, drawn, weighted
 
 
 class AAEObjective(nn.Module):
@@ -30,11 +29,7 @@ class AAEObjective(nn.Module):
 
     def attach(self, model: Any) -> None:
         check_one_level(model)
-        if model.prior is None or model.capabilities.codes:
-            raise CapabilityError(
-                f"{model.spec}: the objective draws continuous latents to a prior; name one, "
-                "prior=normal"
-            )
+        check_prior(model)
         part: Any = self.config.critic
         self.critic = part.build(in_shape=tuple(model.latent_shape))
 
@@ -49,7 +44,7 @@ class AAEObjective(nn.Module):
 
     def critic_losses(self, model: Any, x: object, output: Output) -> Losses:
         z = output.latents[0].z.detach()
-        real = self.critic(model.prior.sample(len(z), shape=tuple(z.shape[1:])).to(z))
+        real = self.critic(drawn(model, z, output))
         fake = self.critic(z)
         total = 0.5 * (F.softplus(-real) + F.softplus(fake)).mean()
         right = 0.5 * ((real > 0).float() + (fake < 0).float()).mean()

@@ -13,10 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from aezoo.components.nd import wide
-from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import WAE, InfoVAE
-from aezoo.objectives.terms import one_latent, rate_of, weighted
+from aezoo.objectives.terms import check_prior, drawn, one_latent, rate_of, weighted
 
 Kernel = Callable[[Tensor], Tensor]  # squared distances -> kernel values
 
@@ -82,15 +81,11 @@ class WAEObjective:
 
 def _with_mmd(losses: Losses, model: Any, output: Output, weight: float, name: str) -> Losses:
     z = one_latent(model, output).z
-    if model.prior is None or model.capabilities.codes:
-        raise CapabilityError(
-            f"{model.spec}: the objective draws continuous latents to a prior; name one, "
-            "prior=normal"
-        )
+    check_prior(model)
     rows = wide(z).flatten(1)
     if len(z) > 1:
-        drawn = model.prior.sample(len(z), shape=tuple(z.shape[1:])).to(z)
-        distance = mmd(rows, wide(drawn).flatten(1), KERNELS[name](z[0].numel()))
+        others = wide(drawn(model, z, output)).flatten(1)
+        distance = mmd(rows, others, KERNELS[name](z[0].numel()))
     else:
         distance = rows[:0].sum()  # of one sample, a rest of the data, nothing can be said: 0
     losses.total = losses.total + weight * distance

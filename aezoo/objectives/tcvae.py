@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from aezoo.components.priors.exact import log_prob
 from aezoo.latents import Losses, Output
 from aezoo.objectives.configs import BTCVAE
 from aezoo.objectives.terms import criterion, mean_and_scale, weighted
@@ -30,7 +31,8 @@ class BTCVAEObjective:
         losses = weighted(output, distortion=1.0, penalty=1.0)
         mean, scale = mean_and_scale(model, output)
         z = output.latents[0].z.flatten(1)
-        log_p = model.prior.log_prob(output.latents[0].z)  # type: ignore[union-attr,operator]
+        told = model.embed_for_prior(output.cond)
+        log_p = log_prob(model.prior, output.latents[0].z, told)
         information, correlation, apart = decomposed(z, mean, scale, log_p)
         c = self.config
         losses.total = losses.total + c.alpha * information + c.beta * correlation + c.gamma * apart

@@ -104,6 +104,22 @@ def _one_level(model: Any) -> CapabilityError:
     )
 
 
+def check_prior(model: Any) -> None:
+    """Raises CapabilityError unless the latents are continuous and have a prior to be near to."""
+    if model.prior is None or model.capabilities.codes:
+        raise CapabilityError(
+            f"{model.spec}: the objective draws continuous latents to a prior; name one, "
+            "prior=normal"
+        )
+
+
+@torch.no_grad()
+def drawn(model: Any, z: Tensor, output: Output) -> Tensor:
+    """As many draws from the prior as there are z (B, D, *L), under the same conditions."""
+    cond = model.embed_for_prior(output.cond)
+    return model.prior.sample(len(z), shape=tuple(z.shape[1:]), cond=cond).to(z)
+
+
 def mean_and_scale(model: Any, output: Output) -> tuple[Tensor, Tensor]:
     """Of q(z|x), independent normals: two tensors (B, D), spatial axes among D.
 

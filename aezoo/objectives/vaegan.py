@@ -17,7 +17,7 @@ from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output, point
 from aezoo.objectives.adversarial import held, right
 from aezoo.objectives.configs import VAEGAN
-from aezoo.objectives.terms import calibration, criterion, differentiable, rate_of, weighted
+from aezoo.objectives.terms import calibration, criterion, differentiable, drawn, rate_of, weighted
 
 
 class VAEGANObjective(nn.Module):
@@ -60,7 +60,7 @@ class VAEGANObjective(nn.Module):
             # The same reconstruction once more, with a way to the decoder alone.
             ours, verdict = self._seen(_decoded(model, z.detach(), x, output))
             again = feature_error(ours, theirs)
-            born = self.critic(_decoded(model, _drawn(model, z, output), x, output))
+            born = self.critic(_decoded(model, drawn(model, z, output), x, output))
         adversarial = -F.softplus(verdict).mean() - F.softplus(born).mean()  # log(1 - Dis)
         decoder = self.config.gamma * again + adversarial
         losses.total = losses.total + decoder + calibration(model, output)
@@ -75,8 +75,8 @@ class VAEGANObjective(nn.Module):
     def critic_losses(self, model: Any, x: Tensor, output: Output) -> Losses:
         z = _latent(model, output)
         with torch.no_grad():
-            drawn = _decoded(model, _drawn(model, z, output), x, output)
-        real, fake, born = (self.critic(a) for a in (x, output.x_hat.detach(), drawn))
+            made = _decoded(model, drawn(model, z, output), x, output)
+        real, fake, born = (self.critic(a) for a in (x, output.x_hat.detach(), made))
         total = F.softplus(-real).mean() + F.softplus(fake).mean() + F.softplus(born).mean()
         return Losses(total, {"critic": total.detach(), "critic_right": right(real, fake, born)})
 
@@ -115,10 +115,3 @@ def _cond(model: Any, output: Output) -> Tensor | None:
 
 def _decoded(model: Any, z: Tensor, x: Tensor, output: Output) -> Tensor:
     return point(model.p(z, _cond(model, output), size=tuple(x.shape[2:])))
-
-
-@torch.no_grad()
-def _drawn(model: Any, z: Tensor, output: Output) -> Tensor:
-    """As many draws from the prior as there are z, under the same conditions."""
-    cond = model.embed_for_prior(output.cond)
-    return model.prior.sample(len(z), shape=tuple(z.shape[1:]), cond=cond).to(z)

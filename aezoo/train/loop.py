@@ -20,6 +20,7 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -52,6 +53,7 @@ class Critic:
     """A network with losses of its own, and its learning rate where it is not the stage's."""
 
     module: nn.Module
+    losses: Callable[[], Losses]  # on the batch that the task's own have just seen
     lr: float | None = None
     betas: tuple[float, float] = (0.5, 0.9)
 
@@ -73,10 +75,6 @@ class Task(Protocol):
 
     def losses(self, *inputs: Tensor) -> Losses:
         """The losses of a batch."""
-        ...
-
-    def critic_losses(self) -> Losses:
-        """The critic's losses on the batch that `losses` has just seen."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -407,7 +405,7 @@ class _CriticModule(nn.Module):
         super().__init__()
         assert task.critic is not None
         self.module = task.critic.module
-        self._losses = task.critic_losses
+        self._losses = task.critic.losses
         self._device, self._bf16 = device.type, stage.precision == "bf16"
 
     def forward(self) -> Losses:

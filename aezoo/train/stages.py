@@ -37,7 +37,7 @@ class ModelTask:
         self._fit = Resident(fit, ranks.device, flip=stage.flip)
         self._validation = Resident(validation, ranks.device, binary="fixed")
         self._order = _Order(self.samples, stage, seed, ranks.device)
-        self.critic = _critic(model.objective)
+        self.critic = self._critic()
         self._scheduled = [
             part
             for part in (*model.modules(), model.objective)
@@ -82,7 +82,15 @@ class ModelTask:
         batches = ((x[share], y[share]) for x, y in seen)
         self.module.objective.solve(self.module, batches, self._ranks.sum)
 
-    def critic_losses(self) -> Losses:
+    def _critic(self) -> Critic | None:
+        """What the objective trains against the model, if anything."""
+        objective = self.module.objective
+        module = getattr(objective, "critic", None)
+        if module is None:
+            return None
+        return Critic(module, self._critic_losses, getattr(objective, "critic_lr", None))
+
+    def _critic_losses(self) -> Losses:
         assert self._seen is not None
         (x, output), self._seen = self._seen, None
         return self.module.objective.critic_losses(self.module, x, output)
@@ -166,9 +174,6 @@ class PriorTask:
     def schedule(self, step: int, total: int) -> None:
         """Nothing anneals."""
 
-    def critic_losses(self) -> Losses:
-        raise NotImplementedError("a prior is fitted without a critic")
-
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """Codes (B, *L) int64 of each level, or latents (B, D, *L) float32, and the conditions."""
         rows = self._order.rows(step)
@@ -251,12 +256,6 @@ class PriorTask:
             kept = self._keep(h, model.bottleneck(h))
             parts.append((*kept, y if cond is None else cond))
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
-
-
-def _critic(objective: Any) -> Critic | None:
-    """What the objective trains against the model, if anything."""
-    module = getattr(objective, "critic", None)
-    return None if module is None else Critic(module, getattr(objective, "critic_lr", None))
 
 
 class _Order:
