@@ -443,7 +443,13 @@ def test_what_an_objective_cannot_do_is_said(spec: str, message: str | None) -> 
 
 @pytest.mark.parametrize(
     "objective",
-    ["btcvae(4.0)", "infovae(10.0)", "wae", "aae(critic=mlp(8))", "vaegan(critic=patch(4,layers=1))"],
+    [
+        "btcvae(4.0)",
+        "infovae(10.0)",
+        "wae",
+        "aae(critic=mlp(8))",
+        "vaegan(critic=patch(4,layers=1))",
+    ],
 )
 def test_a_prior_that_reads_the_condition_is_given_it(objective: str) -> None:
     """What is drawn from it, and its log-density, are of the batch's own labels."""
