@@ -481,6 +481,33 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, spec: str) -> None:
     assert facts["processes"] == 2
 
 
+LEAVE = """
+import atexit, os, pathlib, runpy, sys
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+atexit.register(lambda: out.write_text(f"{inside} {threads()}"))  # the first: called last
+program, spec, folder = sys.argv[1:]
+out = pathlib.Path(folder, "threads-" + os.environ["RANK"])
+sys.argv = [program, spec, folder]
+runpy.run_path(program, run_name="__main__")
+inside = threads()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads the threads in /proc")
+def test_at_exit_no_thread_of_the_process_group_is_left(tmp_path: Path) -> None:
+    """One that is busy then would abort the process: a finished run would look failed."""
+    (tmp_path / "leave.py").write_text(LEAVE)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [*torchrun, str(tmp_path / "leave.py"), str(script(tmp_path)), VAE, str(tmp_path)]
+    subprocess.run(command, env=environment(), check=True)
+    for rank in "01":
+        inside, after = (tmp_path / f"threads-{rank}").read_text().split()
+        assert int(inside) > 1 == int(after)
+
+
 def test_noise_of_a_rank_is_its_slice_of_the_whole() -> None:
     def draws(rows: int) -> tuple[torch.Tensor, ...]:
         torch.manual_seed(1)

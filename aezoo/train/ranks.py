@@ -6,6 +6,9 @@ More than one process works through Hugging Face Accelerate (``accelerate launch
 
 from __future__ import annotations
 
+import atexit
+import gc
+import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -27,7 +30,13 @@ class Ranks:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import Accelerator
 
+            # The defaults of its functions' arguments are the process group of the moment it is
+            # imported: later, as DistributedDataParallel does, it would keep the group for good.
+            importlib.import_module("torch.distributed.nn.functional")
+            joined = torch.distributed.is_initialized()
             self._accelerator = Accelerator(cpu=self.device.type == "cpu")
+            if not joined:
+                atexit.register(_leave)
             self.device = self._accelerator.device
             self.rank = self._accelerator.process_index
             self.world = self._accelerator.num_processes
@@ -104,6 +113,18 @@ class Ranks:
         else:
             with _GlobalNoise(self.rank, self.world, batch // self.world):
                 yield
+
+
+def _leave() -> None:
+    """Leave the process group that a `Ranks` joined, so that its threads end.
+
+    One that is still letting go of the last collective's tensors when the interpreter has ended
+    asks for its lock, and the process dies with "terminate called without an active exception":
+    a finished run looks like a failed one.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    gc.collect()  # a model whose gradients were averaged holds the group, in a cycle
 
 
 _BY_SIZE = (torch.randn, torch.rand)
