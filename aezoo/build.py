@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from aezoo.errors import ShapeError
+from aezoo.errors import CapabilityError, ShapeError
 from aezoo.models.base import Autoencoder, Parts
 from aezoo.models.join import embedding_shape, joined_channels
 from aezoo.resolve import Bound, override, resolve, walk
@@ -52,6 +52,7 @@ def _assemble(bound: Bound) -> Autoencoder:
     prior_cond = _condition(getattr(config, "prior_cond", None), shape)
     if cond is not None and prior_cond is not None:
         _check_same_condition(bound, cond, prior_cond)
+    _check_inferred(bound, cond, prior_cond)
     embedding = embedding_shape(cond) if cond is not None else (0,)
 
     encoder = _fit(config.encoder, None, in_shape=(channels + embedding[0], *size))
@@ -136,6 +137,24 @@ def _check_same_condition(bound: Bound, cond: Any, prior_cond: Any) -> None:
             f"cond={bound.config.cond} and prior_cond={bound.config.prior_cond} would be given the "
             "same condition, and they read different ones; leave prior_cond away, and the prior "
             "is conditioned as the decoder is"
+        )
+
+
+def _check_inferred(bound: Bound, cond: Any, prior_cond: Any) -> None:
+    """A condition that infers its labels learns to, by an objective that has a term for it."""
+    config = bound.config
+    if hasattr(prior_cond, "infer"):
+        raise CapabilityError(
+            f"prior_cond={config.prior_cond}: nothing trains what infers the prior's labels; "
+            f"give them to the whole model, cond={config.prior_cond},objective=semi, or take "
+            f"labels that are known, prior_cond=label({prior_cond.classes})"
+        )
+    learns = getattr(config.objective.entry.load(), "learns_labels", False)
+    if hasattr(cond, "infer") and not learns:
+        raise CapabilityError(
+            f"cond={config.cond}: the objective {config.objective} has no term that trains what "
+            "infers the labels; take objective=semi, or, where all labels are known, "
+            f"cond=label({cond.classes})"
         )
 
 

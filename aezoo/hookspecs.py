@@ -225,7 +225,9 @@ def aezoo_objectives() -> Iterable[Component]:
     need. ``critic`` is a module that is trained against the model, in turns with it, to lower
     ``critic_losses(model, x, output) -> Losses``, at the rate ``critic_lr``; it is kept in
     checkpoints and is no part of the model. ``schedule(step, total)`` is called before each
-    step of training, here and in every module of the model that has it.
+    step of training, here and in every module of the model that has it. ``learns_labels = True``
+    in its class says that a term of it trains the q(y|x) of a condition that infers its labels;
+    a model with such a condition is built with no other objective.
 
     ``solve(model, batches, total)`` takes the place of steps of gradient where there is a closed
     form: it sets the model's weights from one pass over ``batches``, pairs (x, y) of this

@@ -21,14 +21,17 @@ from aezoo.data.labels import check_labels, hide_labels
 from aezoo.data.sets import ImageSet, Resident, batches, load
 from aezoo.data.sprites import SIZES
 from aezoo.errors import (
+    AezooError,
     CapabilityError,
     DataError,
     ShapeError,
     TrainingError,
 )
 from aezoo.models.join import fold_of, folded, joined_channels
+from aezoo.objectives.elbo import ElboObjective
 from aezoo.registry import dataset
-from aezoo.spec import SpecError
+from aezoo.resolve import bind
+from aezoo.spec import SpecError, parse
 from aezoo.train.recipe import Recipe, Size, Stage
 from aezoo.train.run import train
 
@@ -366,12 +369,12 @@ M2 = (
 )
 
 
-def tiny_m2(objective: str = "semi(2.0)") -> Any:
+def tiny_m2() -> Any:
     """One z of one dimension, three labels."""
     torch.manual_seed(0)
     return aezoo.create(
         "vae(mlp(4),gaussian(1),mlp(4),likelihood=bernoulli,cond=inferred(3,mlp(4)),"
-        f"objective={objective},input=(1,2,2))"
+        "objective=semi(2.0),input=(1,2,2))"
     ).double()
 
 
@@ -460,7 +463,7 @@ def test_log_prob_of_a_batch_with_few_labels_is_that_of_each_row() -> None:
 )
 def test_importance_weighted_bounds_pay_for_the_label_they_infer(objective: str) -> None:
     """q(y|x) sure of the label that x is likeliest with: log p(x|y) is no bound on log p(x)."""
-    model = tiny_m2(objective)
+    model = tiny_m2()
     x = torch.rand(1, 1, 2, 2).double()
     with torch.no_grad():
         model.decoder.layers[-2].weight.mul_(5)
@@ -469,7 +472,8 @@ def test_importance_weighted_bounds_pay_for_the_label_they_infer(objective: str)
         model.cond.head.bias.copy_(50 * F.one_hot(each.argmax(), 3))
     exact = each.logsumexp(0) - np.log(3)
     torch.manual_seed(0)
-    losses = model.loss(x.expand(500, -1, -1, -1))
+    xs = x.expand(500, -1, -1, -1)
+    losses = bind(parse(objective), ("objective",)).build()(model, xs, model(xs))
     paid = {"ciwae(50)": 0.05}.get(objective, 0.0)  # a part of its value is the ELBO's
     assert each.max() > exact + 0.1
     assert losses.terms["bound"] < exact
@@ -518,6 +522,28 @@ def test_semi_needs_a_condition_that_is_inferred(tmp_path: Path) -> None:
     recipe = Recipe("x", plain, "digits", {"cpu": Size(Stage(steps=1, batch=2))}, labelled=10)
     with pytest.raises(TrainingError, match="labelled=10 leaves samples without a label"):
         train(recipe, run_dir=tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("cond=inferred(10,mlp(4))", r"objective elbo has no term .* take objective=semi, or, "),
+        ("cond=inferred(10,mlp(4)),objective=iwae(5)", r"objective iwae\(5\) .* cond=label\(10\)"),
+        ("prior_cond=inferred(10,mlp(4)),prior=realnvp", r"the prior's labels; .*objective=semi"),
+        ("cond=label(10),prior_cond=inferred(10,mlp(4))", "leave prior_cond away"),
+    ],
+)
+def test_labels_are_inferred_by_what_an_objective_trains(arguments: str, message: str) -> None:
+    with pytest.raises(AezooError, match=message):
+        aezoo.create(f"vae(mlp(4),gaussian(2),mlp(4),{arguments},input=(1,8,8))")
+
+
+def test_an_objective_of_others_may_train_what_infers_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ElboObjective, "learns_labels", True, raising=False)
+    model = aezoo.create("vae(mlp(4),gaussian(2),mlp(4),cond=inferred(3,mlp(4)),input=(1,8,8))")
+    assert model(torch.rand(2, 1, 8, 8)).label is not None
 
 
 def test_a_recipe_says_how_many_labels_there_are(tmp_path: Path) -> None:

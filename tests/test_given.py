@@ -23,7 +23,9 @@ def made(spec: str) -> Any:
     return aezoo.create(spec).eval()
 
 
-@pytest.mark.parametrize("spec", [PLAIN, MAPS, LADDER, LABEL.format("inferred(10,mlp(8))")])
+@pytest.mark.parametrize(
+    "spec", [PLAIN, MAPS, LADDER, LABEL.format("inferred(10,mlp(8)),objective=semi")]
+)
 @pytest.mark.parametrize(
     ("x", "message"),
     [
@@ -98,7 +100,7 @@ def test_labels_that_do_not_suit(spec: str, y: Tensor, message: str) -> None:
 
 
 def test_labels_that_may_be_unknown() -> None:
-    model = made(LABEL.format("inferred(10,mlp(8))"))
+    model = made(LABEL.format("inferred(10,mlp(8)),objective=semi"))
     for y in (torch.zeros(2, dtype=torch.int64), torch.zeros(3), torch.zeros(3, 3)):
         with pytest.raises(ShapeError, match=r"int64 \(3,\), -1 where it is unknown"):
             model(X, y)

@@ -25,6 +25,8 @@ class SemiObjective:
     sum_y q(y|x) (-L(x,y) - log q(y|x)), exactly over the classes; and -alpha log q(y|x).
     """
 
+    learns_labels = True
+
     def __init__(self, config: Semi):
         self.alpha = config.alpha
 
