@@ -344,6 +344,11 @@ GALLERY = (
         "prior maf",
     ),
     Example(
+        "VAE with an IAF prior",
+        "vae(mlp(64),gaussian(8),mlp(64),prior=iaf(2,32),input=(1,8,8))",
+        "prior iaf",
+    ),
+    Example(
         "two-stage VAE",
         "vae(mlp(64),gaussian(8),mlp(64),prior=vae(hidden=64,depth=2),input=(1,8,8))",
         "prior vae",

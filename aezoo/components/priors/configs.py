@@ -231,6 +231,15 @@ class MaskGITConfig:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
 
+@dataclass(frozen=True, slots=True)
+class IAFConfig:
+    steps: int = 5  # autoregressive networks one after the other
+    hidden: int = 256  # width of the two hidden layers of each
+
+    def __post_init__(self):
+        at_least(1, steps=self.steps, hidden=self.hidden)
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -428,5 +437,15 @@ RECORDS = (
         caps=Capabilities(discrete=True, ranks=(2,), conditional=True),
         paper="Salimans et al., PixelCNN++, 2017, arXiv:1701.05517",
         example="pixelcnnpp(8,layers=1,down=1)",
+    ),
+    Component(
+        "iaf",
+        config=IAFConfig,
+        target=f"{_HERE}.iaf:IAFPrior",
+        summary="inverse autoregressive flows over continuous latents, drawn at once, conditional",
+        caps=Capabilities(conditional=True),
+        paper="Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, "
+        "2016, arXiv:1606.04934",
+        example="iaf(2,8)",
     ),
 )
