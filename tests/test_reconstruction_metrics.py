@@ -14,6 +14,7 @@ from torch import Tensor
 from aezoo import bench
 from aezoo.build import build
 from aezoo.data.sets import ImageSet, load
+from aezoo.components.ssim import WEIGHTS, ms_ssim, smallest, ssim
 from aezoo.errors import ChecksumError, ShapeError
 from aezoo.metrics import reconstruction
 from aezoo.metrics.base import Run
@@ -25,7 +26,6 @@ from aezoo.metrics.reconstruction import (
     decibels,
     mean_squared_error,
 )
-from aezoo.metrics.ssim import WEIGHTS, ms_ssim, smallest, ssim
 from aezoo.records import Dataset
 
 

@@ -45,21 +45,34 @@ def ms_ssim(
         ShapeError: the coarsest scale does not hold the window: a side must have at least
             ``smallest(window)`` pixels, 176 with the papers' window of 11.
     """
-    if min(x.shape[2:], default=0) < smallest(window, len(weights)):
-        raise ShapeError(
-            f"MS-SSIM's {len(weights)} scales with a window of {window} need "
-            f"{smallest(window, len(weights))} pixels a side, and the images are "
-            f"{tuple(x.shape[2:])}; take a smaller window, or ssim"
-        )
     product = torch.ones((), dtype=x.dtype, device=x.device)
-    for scale, weight in enumerate(weights):
-        luminance, structure = _parts(x, y, window)
-        last = scale == len(weights) - 1
-        values = (luminance * structure if last else structure).mean((2, 3))  # (B,C)
-        product = product * values.clamp(min=0) ** weight
-        if not last:
-            x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+    for value, weight in zip(similarities(x, y, len(weights), window=window), weights, strict=True):
+        product = product * value.clamp(min=0) ** weight
     return product.mean(1)
+
+
+def similarities(x: Tensor, y: Tensor, scales: int, *, window: int = WINDOW) -> list[Tensor]:
+    """What MS-SSIM is the weighted product of: for each scale (B,C), the finest first.
+
+    The mean of contrast times structure, which lies in [-1,1]; at the last scale times luminance.
+
+    Raises:
+        ShapeError: the coarsest scale does not hold the window.
+    """
+    if min(x.shape[2:], default=0) < smallest(window, scales):
+        raise ShapeError(
+            f"MS-SSIM's {scales} scales with a window of {window} need "
+            f"{smallest(window, scales)} pixels a side, and the images are "
+            f"{tuple(x.shape[2:])}; take a smaller window, fewer scales, or ssim"
+        )
+    found = []
+    for scale in range(scales):
+        if scale:
+            x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+        luminance, structure = _parts(x, y, window)
+        last = scale == scales - 1
+        found.append((luminance * structure if last else structure).mean((2, 3)))
+    return found
 
 
 def smallest(window: int = WINDOW, scales: int = len(WEIGHTS)) -> int:
@@ -88,7 +101,8 @@ def _parts(x: Tensor, y: Tensor, window: int) -> tuple[Tensor, Tensor]:
     var_x, var_y, cov = uu - mu * mu, vv - nu * nu, uv - mu * nu
     mu, nu = mu + middle, nu + middle
     luminance = (2 * mu * nu + K1**2) / (mu * mu + nu * nu + K1**2)
-    structure = (2 * cov + K2**2) / (var_x + var_y + K2**2)
+    # Far outside [0,1] rounding may leave less than nothing of a variance.
+    structure = (2 * cov + K2**2) / (var_x + var_y + K2**2).clamp(min=K2**2 / 2)
     return luminance, structure
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aezoo.components.ssim import WINDOW, ms_ssim, smallest, ssim
 from aezoo.errors import ChecksumError
 from aezoo.metrics.base import Batch, Metric, Run
-from aezoo.metrics.ssim import WINDOW, ms_ssim, smallest, ssim
 from aezoo.records import Figure
 
 PIXELS = "pixels in [0,1], z at its mode"
