@@ -275,6 +275,12 @@ GALLERY = (
         "objective dfc",
     ),
     Example(
+        "VAE, MS-SSIM",
+        "vae(mlp(64),gaussian(8),mlp(64),objective=ms_ssim(window=3,weights=(0.5,0.5)),"
+        "input=(1,8,8))",
+        "objective ms_ssim",
+    ),
+    Example(
         "denoising VAE",
         "vae(mlp(64),gaussian(8),mlp(64),corruption=gaussian(0.3),input=(1,8,8))",
         "Im, Ahn, Memisevic, Bengio, Denoising Criterion for Variational Auto-Encoding "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -255,6 +256,21 @@ class DFC:
 def _layers(layers: tuple[int, ...]) -> None:
     if not layers or list(layers) != sorted({*layers}) or layers[0] < 0:
         raise ValueError(f"layers are counted from 0, each once and in order, not {layers}")
+
+
+@dataclass(frozen=True, slots=True)
+class MSSSIM:
+    weight: float = 1.0  # of 1 - MS-SSIM, for each value of x
+    window: int = 11  # pixels a side, at the coarsest scale as well
+    # Of each scale, the finest first; the next has half as many pixels a side.
+    weights: tuple[float, ...] = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+    def __post_init__(self) -> None:
+        at_least(0.0, weight=self.weight)
+        if self.window < 3 or self.window % 2 == 0:
+            raise ValueError(f"window must be odd and at least 3, not {self.window}")
+        if not self.weights or any(not 0 < w < math.inf for w in self.weights):
+            raise ValueError(f"weights, one a scale, must be above 0; they are {self.weights}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,5 +532,15 @@ RECORDS = (
         "Models, 2014, arXiv:1406.5298",
         example="vae(res(8,depth=1),gaussian(2),unres(8,depth=1),cond=inferred(3,res(4,depth=1)),"
         "objective=semi(1.0),input=(3,8,12))",
+    ),
+    Component(
+        "ms_ssim",
+        config=MSSSIM,
+        target=f"{_HERE}.ms_ssim:MSSSIMObjective",
+        summary="MS-SSIM in place of the likelihood's distortion",
+        paper="Snell, Ridgeway, Liao et al., Learning to Generate Images with Perceptual "
+        "Similarity Metrics, 2015, arXiv:1511.06409",
+        caps=Capabilities(ranks=(2,)),
+        example="ms_ssim(window=3,weights=(0.5,0.5))",
     ),
 )
