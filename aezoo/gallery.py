@@ -70,6 +70,11 @@ GALLERY = (
         "posterior dropout",
     ),
     Example(
+        "noise-augmented decoding",
+        "ae(mlp(64),noisy(16),mlp(64),input=(1,8,8))",
+        "posterior noisy",
+    ),
+    Example(
         "sparse autoencoder, L1",
         "ae(mlp(64),point(100),mlp(64),objective=l1(0.1),input=(1,8,8))",
         "objective l1",

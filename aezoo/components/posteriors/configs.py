@@ -74,6 +74,16 @@ class Dropout:
 
 
 @dataclass(frozen=True, slots=True)
+class Noisy:
+    dim: int  # latent channels D
+    tau: float = 0.8  # of the noise in training, whose deviation is |N(0, tau^2)|; z's own is 1
+
+    def __post_init__(self) -> None:
+        at_least(3, dim=self.dim)  # of two channels normalising leaves a sign
+        at_least(0.0, tau=self.tau)
+
+
+@dataclass(frozen=True, slots=True)
 class TopDown:
     blocks: tuple[int, ...] = rest()  # latents one after the other at each map, the largest first
     dim: int = 16  # channels of each block's latent
@@ -327,5 +337,14 @@ RECORDS = (
         "arXiv:1602.02282",
         example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),ladder(2,3,hidden=8),"
         "unres(8,depth=1),input=(1,8,8))",
+    ),
+    Component(
+        "noisy",
+        config=Noisy,
+        target="aezoo.components.posteriors.noisy:NoisyPosterior",
+        summary="a normalised point with Gaussian noise in training, for decoders of samples",
+        paper="Zheng, Ma, Tong, Xie, Diffusion Transformers with Representation Autoencoders, "
+        "2025, arXiv:2510.11690",
+        example="noisy(4)",
     ),
 )
