@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from aezoo.cli.make import with_stages
 from aezoo.errors import TrainingError, UnknownDatasetError
 from aezoo.latents import Losses
 from aezoo.train import loop
@@ -152,7 +153,7 @@ def test_the_default_recipe_fits_the_data() -> None:
     # the warm-up is a small part of any training, and a large set is passed over some times
     for stage in (found.size("cpu").model, found.size("cpu").prior, found.size("gpu").model):
         assert stage is not None
-        assert (stage.total_steps(1137), stage.warmup) == (2000, 100)
+        assert (stage.total_steps(1137), stage.warmup_steps(2000)) == (2000, 100)
     large = default_recipe("ae(mlp(8),point(2),mlp(8))", "cifar10").size("cpu").model
     assert large is not None
     assert large.epochs == 20
@@ -166,6 +167,35 @@ def test_the_learning_rate_is_a_pure_function_of_the_step() -> None:
     assert all(a > b for a, b in itertools.pairwise(rates[9:]))
     assert stage.lr_at(100, 100) == pytest.approx(0.1)
     assert dataclasses.replace(stage, schedule="constant").lr_at(99, 100) == 1.0
+
+
+def test_the_warm_up_is_a_small_part_of_a_short_training() -> None:
+    spec = "vae(mlp(8),gaussian(2),mlp(8))"
+    short = with_stages(default_recipe(spec, "digits"), "cpu", {"epochs": "20"})
+    stage = short.settled("cpu", 1200).size("cpu").model
+    assert stage is not None
+    assert (stage.total_steps(1200), stage.warmup) == (180, 9)
+    assert stage.lr_at(9, 180) == stage.lr
+    assert [Stage(steps=n).warmup_steps(n) for n in (1, 4000, 10**6)] == [0, 200, 200]
+    # what was told is kept, and the numbers decide the hash
+    told = Recipe("x", spec, "digits", {"cpu": Size(Stage(steps=100, warmup=60))})
+    assert told.settled("cpu", 1200) == told
+    own = Recipe("x", spec, "digits", {"cpu": Size(Stage(steps=100, warmup=5))})
+    left = Recipe("x", spec, "digits", {"cpu": Size(Stage(steps=100))})
+    hashes = [r.settled("cpu", 9).stage_hash("cpu", "model") for r in (own, left, told)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_warm_up_as_long_as_the_training(tmp_path: Path) -> None:
+    from aezoo.train.run import train as run
+
+    spec = VQ.replace("REVIVE", "0.0")
+    first, second = Stage(steps=50, batch=60), Stage(epochs=2, batch=60, warmup=40)
+    found = Recipe("x", spec, "digits", {"cpu": Size(first, second)})
+    message = r"x: the stage \[cpu.prior\] has a warm-up of 40 steps and 40 in all.* none is 2 here"
+    with pytest.raises(RecipeError, match=message):
+        run(found, run_dir=tmp_path, quiet=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_second_stage_may_change_without_the_first() -> None:
@@ -386,7 +416,7 @@ def test_resume_false_starts_anew(tmp_path: Path) -> None:
 
 def test_precision_and_memory_format(tmp_path: Path) -> None:
     spec = "vae(conv(8,16,hidden=16),gaussian(4),deconv(16,8,hidden=16),input=(1,8,8))"
-    done = train(spec, tmp_path, changes={"precision": "bf16", "channels_last": True, "steps": 5})
+    done = train(spec, tmp_path, changes={"precision": "bf16", "channels_last": True, "steps": 6})
     assert all(p.dtype == torch.float32 for p in done.model.parameters())
     assert math.isfinite(done.training["stages"]["model"]["validation"]["loss"])
 

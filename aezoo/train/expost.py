@@ -25,7 +25,7 @@ from aezoo.resolve import Bound, display, override
 from aezoo.train.recipe import Recipe, Size, Stage
 
 SLOTS = ("prior", "prior_cond")
-DEFAULTS = {"steps": 2000, "warmup": 100, "eval_every": 200}
+DEFAULTS = {"steps": 2000, "eval_every": 200}
 
 
 def fit_prior(

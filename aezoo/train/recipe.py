@@ -36,7 +36,7 @@ from aezoo.errors import AezooError
 from aezoo.spec import Spec, parse, slug, suggest
 
 SIZES = ("cpu", "gpu")
-#: Steps of a stage of a recipe by default, at least: fewer would be warm-up for the most part.
+#: Steps of a stage of a recipe by default, at least: 20 passes over the digits are but 160.
 SHORTEST = 2000
 
 
@@ -58,7 +58,7 @@ class Stage:
     lr: float = 1e-3  # AdamW's learning rate after the warm-up
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0  # of matrices and kernels; never of biases and gains
-    warmup: int = 200  # steps of linear warm-up
+    warmup: int | None = None  # steps of linear warm-up; none: 200, at most a twentieth of all
     schedule: Literal["cosine", "constant"] = "cosine"
     final_lr: float = 0.0  # where cosine ends, as a fraction of lr
     ema: float = 0.999  # decay of the weights' moving average; 0: off
@@ -80,7 +80,7 @@ class Stage:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
         _positive(self, "steps", "epochs", "batch", "lr", "clip", "skip", "eval_every")
-        if self.warmup < 0 or self.weight_decay < 0:
+        if (self.warmup or 0) < 0 or self.weight_decay < 0:
             raise ValueError("warmup and weight_decay are not negative")
         if not (0 <= self.ema < 1 and 0 <= self.final_lr <= 1):
             raise ValueError("ema lies in [0, 1) and final_lr in [0, 1]")
@@ -96,13 +96,18 @@ class Stage:
     def steps_per_epoch(self, samples: int) -> int:
         return max(1, samples // self.batch)
 
+    def warmup_steps(self, total: int) -> int:
+        """Of ``total`` steps, those in which the learning rate rises."""
+        return min(200, total // 20) if self.warmup is None else self.warmup
+
     def lr_at(self, step: int, total: int) -> float:
         """The learning rate of step ``step`` (from 0) of ``total``: a pure function."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / (self.warmup + 1)
+        warmup = self.warmup_steps(total)
+        if step < warmup:
+            return self.lr * (step + 1) / (warmup + 1)
         if self.schedule == "constant":
             return self.lr
-        done = min(1.0, (step - self.warmup) / max(1, total - self.warmup))
+        done = min(1.0, (step - warmup) / max(1, total - warmup))
         half_wave = 0.5 * (1 + math.cos(math.pi * done))
         return self.lr * (self.final_lr + (1 - self.final_lr) * half_wave)
 
@@ -142,6 +147,28 @@ class Recipe:
 
     def spec_of(self, size: str) -> str:
         return self.size(size).spec or self.spec
+
+    def settled(self, size: str, samples: int) -> Recipe:
+        """The recipe on a fit split of this many samples: the warm-ups of one size are numbers.
+
+        Raises:
+            RecipeError: one lasts as long as its stage, which never comes to its ``lr``.
+        """
+        chosen, stages = self.size(size), {}
+        for name, where in (("model", size), ("prior", f"{size}.prior")):
+            if (stage := getattr(chosen, name)) is None:
+                continue
+            total = stage.total_steps(samples)
+            warmup = stage.warmup_steps(total)
+            if warmup >= total:
+                raise RecipeError(
+                    f"{self.name}: the stage [{where}] has a warm-up of {warmup:,} steps and "
+                    f"{total:,} in all, so it would never come to its learning rate; give it more "
+                    f"steps or epochs, or a smaller warmup: none is {min(200, total // 20)} here"
+                )
+            stages[name] = dataclasses.replace(stage, warmup=warmup)
+        sizes = {**self.sizes, size: dataclasses.replace(chosen, **stages)}
+        return dataclasses.replace(self, sizes=sizes)
 
     def stage_hash(self, size: str, stage: str) -> str:
         """16 hex digits over all that decides a stage's numbers, for checkpoints.
@@ -227,7 +254,7 @@ def _default(rows: int | None, *, epochs: float, batch: int, **more: Any) -> Sta
     stage = Stage(epochs=epochs, batch=batch, **more)
     if rows is None or stage.total_steps(rows) >= SHORTEST:
         return stage
-    return Stage(steps=SHORTEST, batch=batch, warmup=100, eval_every=200, **more)
+    return Stage(steps=SHORTEST, batch=batch, eval_every=200, **more)
 
 
 def _rows(data: str) -> int | None:

@@ -108,6 +108,8 @@ def train(
                 f"{model.spec} cannot learn from them; it needs cond=inferred(10,mlp(64)), say"
             )
         data = hide_labels(data, recipe.labelled, recipe.seed)
+    recipe = recipe.settled(size, len(data))
+    chosen = recipe.size(size)
     if chosen.model is None:
         expost.check_data(model, data.dataset)
     model.input_range = _range(model, data.dataset)
