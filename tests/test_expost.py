@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import aezoo
 from aezoo.cli.app import app
 from aezoo.data.sets import load
-from aezoo.errors import ShapeError, TrainingError
+from aezoo.errors import CapabilityError, ShapeError, TrainingError
 from aezoo.hub.save import digest
 from aezoo.spec import SpecError
 from aezoo.train.expost import begin
@@ -33,6 +33,7 @@ AE = "ae(mlp(16),point(4),mlp(16),input=(1,8,8))"
 HVAE = "hvae(levels(mlp(8),mlp(8)),ladder(2,1),mlp(8),input=(1,8,8))"
 VAE = "vae(mlp(16),gaussian(3),mlp(16),input=(1,8,8))"
 VQ = "vqvae(res(8,depth=1),vq(8,4,revive=0.0),unres(8,depth=1),input=(1,8,8))"
+PPCA = "vae(flatten,gaussian(3),linear,likelihood=gaussian(learned),objective=ppca,input=(1,8,8))"
 SHORT: dict[str, Any] = {"steps": 40, "batch": 60, "warmup": 5, "lr": 3e-3, "eval_every": 20}
 
 
@@ -189,6 +190,7 @@ def test_a_recipe_is_written_as_it_is_read(tmp_path):
         (AE, "mog(3)", {"speed": 1}, TrainingError, "speed"),
         ("levels", "mog(3)", {}, ShapeError, "levels"),
         (HVAE, "mog(3)", {}, TrainingError, r"in ladder\(2,1\)"),
+        (PPCA, "mog(3)", {}, CapabilityError, "nor fitted afterwards; .* with objective=elbo"),
     ],
 )
 def test_what_cannot_be_fitted_is_said(spec, prior, options, error, message, tmp_path):

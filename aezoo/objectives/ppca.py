@@ -39,7 +39,11 @@ class PPCAObjective:
     def attach(self, model: Any) -> None:
         check_linear(model, "ppca", EXAMPLE, posterior=GaussianPosterior, scales="learned")
         if not isinstance(model.prior, NormalPrior):
-            raise CapabilityError(f"{model.spec}: ppca has the prior normal; write {EXAMPLE}")
+            raise CapabilityError(
+                f"{model.spec}: ppca solves the model together with its prior normal, so no other "
+                "can be named, nor fitted afterwards; sample from the model as it is, or train the "
+                "spec with objective=elbo, whose prior can be replaced"
+            )
 
     def __call__(self, model: Any, x: object, output: Output) -> Losses:
         return weighted(output, distortion=1.0, rate=1.0, penalty=1.0)
