@@ -401,6 +401,37 @@ def test_a_model_that_is_not_there_is_an_error(source, said, photograph, tmp_pat
     assert not (tmp_path / "x.png").exists()
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["sample", "{models}/digits", "--out", "{file}/x.png"],
+        ["reconstruct", "{models}/photos", "{file}", "--out", "{file}/inside"],
+        ["bench", "{models}/digits", "--out", "{file}"],
+        ["train", DIGITS, "--runs", "{file}"],
+        ["quickstart", "--out", "{file}"],
+        ["convert", "x.wav", "--to", "theo", "--out", "{file}/x.wav"],
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(args, models, photograph):
+    filled = [str(a).format(models=models, file=photograph) for a in args]
+    before = photograph.read_bytes()
+    said = unboxed(run(*filled, code=2).stderr)
+    assert unboxed(f"{photograph} is a file, and no folder; name another place") in said
+    assert photograph.read_bytes() == before
+
+
+def test_what_the_system_says_of_a_file_is_an_error(models, tmp_path, monkeypatch):
+    out = tmp_path / "x.png"
+
+    def closed(*args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(out))
+
+    monkeypatch.setattr("os.replace", closed)
+    said = run("sample", models / "digits", "-n", 1, "--out", out, code=2).stderr
+    assert said.startswith(f"error: {out}: Permission denied; name a place that can be used")
+    assert "Traceback" not in said and list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_picture_is_an_error(models, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
@@ -487,8 +518,7 @@ def test_nothing_half_written_stays(models, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space"):
-        run(*sample, "--seed", 3)
+    assert "No space left" in run(*sample, "--seed", 3, code=2).stderr
     assert [p.name for p in out.parent.iterdir()] == ["x.png"]
     assert out.read_bytes() == before
     assert pictures.read(out, 1).shape[2] == 1

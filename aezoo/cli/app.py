@@ -5,6 +5,7 @@ Starting it imports no torch and no rich: each command imports what it needs whe
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -34,17 +35,37 @@ TRACEBACK = "AEZOO_TRACEBACK"
 
 
 class _Group(TyperGroup):
-    """An AezooError is an answer, not a crash: its message in red on stderr, exit code 2."""
+    """An AezooError is an answer, not a crash: its message in red on stderr, exit code 2.
+
+    So is what the system says of a file: of a folder that may not be written, of a full disk.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except AezooError as error:
-            if os.environ.get(TRACEBACK, "") not in ("", "0"):
-                typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-            # Not through rich, which would wrap the line above a caret and read [...] as markup.
-            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(2) from None
+            raise self._said(error, str(error)) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `aezoo list | head`: whoever read has gone
+                raise
+            raise self._said(error, _of_the_system(error)) from None
+
+    @staticmethod
+    def _said(error: Exception, text: str) -> typer.Exit:
+        if os.environ.get(TRACEBACK, "") not in ("", "0"):
+            typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        # Not through rich, which would wrap the line above a caret and read [...] as markup.
+        typer.secho(f"error: {text}", fg=typer.colors.RED, err=True)
+        return typer.Exit(2)
+
+
+def _of_the_system(error: OSError) -> str:
+    """The place, what is wrong with it, and what to do."""
+    where = error.filename2 or error.filename
+    place = f"{os.fsdecode(where)}: " if isinstance(where, str | bytes) else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    fix = "make room there, or name another place" if full else "name a place that can be used"
+    return f"{place}{error.strerror or error}; {fix} ({TRACEBACK}=1 shows what was asked of it)"
 
 
 app = typer.Typer(

@@ -71,6 +71,8 @@ def bench(
         return _compare(*compare, json)
     if not models:
         raise typer.BadParameter("name a model; `aezoo list` shows those of the zoo")
+    if out is not None:
+        options.room(out)
     from aezoo.bench.run import BenchError, run
 
     if os.environ.get("AEZOO_TRACEBACK", "") not in ("", "0"):

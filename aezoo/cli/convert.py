@@ -47,6 +47,7 @@ def convert(
         raise typer.BadParameter(f"sound is written as {' or '.join(sounds.SUFFIXES)}, not {out}")
     if out.resolve() == sound.resolve():
         raise typer.BadParameter(f"{out} is the recording to be read; name another file")
+    options.room(out.parent)
     on = options.device(device)
     import torch
 

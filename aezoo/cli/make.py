@@ -53,13 +53,14 @@ def train(
         int | None,
         typer.Option(min=1, help="Labels a class in training: of a model that infers the others."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Of the CPU.")] = None,
+    threads: options.Threads = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew where there is a checkpoint.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
 ) -> None:
     """Train a model, or go on where a run of the same command stopped."""
+    options.room(runs)
     seconds = options.seconds(budget)
     recipe = recipe_for(source, data, options.changes(set_), seed)
     if labelled is not None and labelled != recipe.labelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -22,6 +23,7 @@ Set = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of the random numbers.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Of the CPU.")]
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -88,6 +90,15 @@ def device(name: str) -> Any:
             param_hint="--device",
         )
     return chosen
+
+
+def room(folder: Path) -> None:
+    """Raises BadParameter, before the work is done, unless ``folder`` can be written, or made."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir():
+        raise typer.BadParameter(f"{nearest} is a file, and no folder; name another place")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"{nearest} may not be written; name another place")
 
 
 def load_model(source: str, on: Any) -> Any:

@@ -44,6 +44,7 @@ def quickstart(
     device: options.Device = "auto",
 ) -> None:
     """See the zoo at work: reconstruct photographs, draw samples, evaluate; one page."""
+    options.room(out)
     steps = Steps()
     with steps("import torch"):
         on = options.device(device)

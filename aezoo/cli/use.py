@@ -51,7 +51,7 @@ def reconstruct(
     the model's. The errors printed are those of the picture that is written. A model of video
     takes moving pictures (GIF, WebP, APNG) and writes GIF.
     """
-    _targets(images, out, out.suffix)
+    options.room(_targets(images, out, out.suffix)[0].parent)
     on = options.device(device)
     import torch
 
@@ -99,6 +99,7 @@ def sample(
 ) -> None:
     """Draw new samples from a model's prior into one picture."""
     _check_suffix(out, out.suffix)
+    options.room(out.parent)
     on = options.device(device)
     import torch
 
