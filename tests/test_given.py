@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from aezoo.errors import ShapeError
 
 PLAIN = "vae(mlp(8),gaussian(3),mlp(8),input=(1,8,8))"
 MAPS = "vqvae(res(8,depth=1,down=2),vq(8,4),unres(8,depth=1),input=(1,8,8))"
+SQVAE = MAPS.replace("vq(8,4)", "sqvae(8,4)")
 LABEL = "vae(mlp(8),gaussian(3),mlp(8),cond={},input=(1,8,8))"
 LADDER = "hvae(levels(mlp(8),mlp(8)),ladder(4,2,hidden=8),mlp(8),cond=label(10),input=(1,8,8))"
 X = torch.rand(3, 1, 8, 8)
@@ -59,6 +61,20 @@ def test_x_that_is_no_tensor() -> None:
 def test_autocast_chooses_the_dtype(name: str) -> None:
     with torch.autocast("cpu", getattr(torch, name)):
         assert made(PLAIN).encode(X.to(getattr(torch, name))).z.shape == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+@pytest.mark.parametrize("spec", [PLAIN, MAPS, MAPS.replace("vq(8,4)", "rvq(2,8,4)"), SQVAE])
+def test_a_model_turned_to_half_precision(spec: str, name: str) -> None:
+    """Bottlenecks give float32 whatever the weights are; what decodes it has those weights."""
+    half, whole = getattr(torch, name), made(spec)
+    turned = copy.deepcopy(whole).to(half)
+    z = whole.encode(X).z
+    assert torch.allclose(turned.decode(z), whole.decode(z), atol=0.05)
+    assert turned.reconstruct(X.to(half)).shape == X.shape
+    assert turned.elbo(X.to(half)).isfinite().all()
+    turned.prior_fitted = True
+    assert turned.sample(2).shape == (2, 1, 8, 8)
 
 
 @pytest.mark.parametrize(

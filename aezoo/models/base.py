@@ -18,7 +18,7 @@ from aezoo.components.nd import crop, wide
 from aezoo.components.quantizers.nearest import count_codes
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent, Losses, Output, levels, point
-from aezoo.models.given import check_input, check_latent, check_rows
+from aezoo.models.given import check_input, check_latent, check_rows, narrowed
 from aezoo.models.join import embedding_shape, fold_of, folded, spread
 from aezoo.records import ModelCapabilities
 from aezoo.resolve import Bound, display, resolved
@@ -233,6 +233,7 @@ class Autoencoder(nn.Module, ABC):
         ``size`` crops the data's spatial axes; by default to the model's own size where z
         has the model's own latent size, else not at all.
         """
+        z = narrowed(self, z)
         check_latent(self, z)
         c = self._embed(self.cond, cond)
         if c is not None:

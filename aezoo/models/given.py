@@ -46,6 +46,14 @@ def check_latent(model: Any, z: Tensor) -> None:
     _check_place(model, "z", z)
 
 
+def narrowed(model: Any, z: Tensor) -> Tensor:
+    """z as the decoder reads it: bottlenecks and priors give float32 at least, also where the
+    model's weights were turned to half precision."""
+    weight = next(model.parameters(), z)
+    half = weight.dtype in (torch.float16, torch.bfloat16)
+    return z.to(weight.dtype) if half and z.dtype == torch.float32 else z
+
+
 def check_rows(model: Any, cond: Tensor, n: int) -> None:
     """Raises ShapeError unless there is a condition for each of n samples."""
     if len(cond) != n:

@@ -36,7 +36,10 @@ class Quantizer(nn.Module, ABC):
         self, h: Tensor, *, sample: bool = False, generator: Generator | None = None
     ) -> Latent:
         with torch.autocast(h.device.type, enabled=False):
-            return self.quantize(self.project(wide(h)), sample=sample, generator=generator)
+            weight = next(self.project.parameters(), None)
+            h = wide(h)
+            z_e = self.project(h if weight is None else h.to(weight.dtype))
+            return self.quantize(wide(z_e), sample=sample, generator=generator)
 
     @abstractmethod
     def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:

@@ -14,11 +14,12 @@ def nearest(z: Tensor, codebook: Tensor) -> Tensor:
 
     Args:
         z: (N, D) float32 or float64.
-        codebook: (K, D), the same.
+        codebook: (K, D), the same, or of less precision.
 
     Returns:
         (N,) int64. |z|^2 is the same for all codes and left out; rows are taken in chunks.
     """
+    codebook = codebook.to(z.dtype)  # of half precision where the model was turned to it
     squares = codebook.square().sum(1)
     rows = max(1, MAX_DISTANCES // len(codebook))
     parts = [torch.addmm(squares, chunk, codebook.T, alpha=-2).argmin(1) for chunk in z.split(rows)]

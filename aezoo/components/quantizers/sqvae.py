@@ -82,6 +82,7 @@ class SQVAE(Quantizer):
 
     def _scores(self, rows: Tensor) -> Tensor:
         """-|Z - b_k|^2 / 2s^2, log P(b_k|Z) but for a constant: rows (N, D) -> (N, K)."""
-        squares = rows.square().sum(1, keepdim=True) + self.codebook.square().sum(1)
-        squares = torch.addmm(squares, rows, self.codebook.T, alpha=-2)
+        codebook = self.codebook.to(rows.dtype)
+        squares = rows.square().sum(1, keepdim=True) + codebook.square().sum(1)
+        squares = torch.addmm(squares, rows, codebook.T, alpha=-2)
         return -squares / 2 * (-self.log_var).exp()
