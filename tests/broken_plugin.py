@@ -26,7 +26,8 @@ class Doubling:
 @hookimpl
 def aezoo_quantizers():
     names = ["Sound", "Counting", "WrongShape", "ReadsNumbers", "Remembers", "LooksUpElse",
-             "NoGradient", "BatchMean", "GlobalNoise", "OtherDtype", "OtherCompiled", "NotReduced"]
+             "NoGradient", "BatchMean", "OnTheCPU", "GlobalNoise", "OtherDtype", "OtherCompiled",
+             "NotReduced"]
     for name in names:
         yield quantizer(name, target=f"{package}.modules:{name}", example=f"{name}(4,3)")
     yield quantizer("NoExample", target=f"{package}.modules:Sound")
@@ -159,6 +160,13 @@ class BatchMean(Sound):
 
     def quantize(self, rows):
         return super().quantize(rows - rows.mean(0))
+
+
+class OnTheCPU(Sound):
+    """Makes its tensors on the CPU wherever it is."""
+
+    def quantize(self, rows):
+        return super().quantize(rows + torch.linspace(0, 1, rows.shape[-1]))
 
 
 class GlobalNoise(Sound):

@@ -24,6 +24,7 @@ BROKEN = [
     ("config_round_trip", "bad/Counting", "bottleneck.count", "not on globals"),
     ("shape_contract", "bad/WrongShape", r"z is \(1, 3,.*expected \(1, 4,", "set in_shape and"),
     ("meta_construction", "bad/ReadsNumbers", "item", "no numbers read back"),
+    ("device_placement", "bad/OnTheCPU", r"of shape \(3,\) is on the CPU", "device=x.device"),
     ("weights_round_trip", "bad/Remembers", "differs after loading", "nothing in plain attributes"),
     ("codes_round_trip", "bad/LooksUpElse", r"lookup\(codes\) is not the z", "as forward does"),
     ("gradient_flow", "bad/NoGradient", r"no gradient .* reaches the encoder", "straight-through"),

@@ -9,7 +9,8 @@
 
 `aezoo.testing.conformance` are the checks' cases, `aezoo.testing.checks` the checks: each
 function's docstring states its rule. ``aezoo check acme`` runs the same from the command line.
-`aezoo.testing.localhub` is a Hugging Face Hub in the test's own process, and
+`aezoo.testing.elsewhere` is a second device on a machine that has none, for tests of what a GPU
+would refuse. `aezoo.testing.localhub` is a Hugging Face Hub in the test's own process, and
 `aezoo.testing.pytest_plugin` brings fixtures and markers to every pytest run.
 """
 

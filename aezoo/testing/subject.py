@@ -98,7 +98,10 @@ def stir(module: torch.nn.Module, amount: float = 0.05) -> None:
 
 
 def batch(model: Autoencoder, n: int = 4, seed: int = 1) -> tuple[Tensor, Tensor | None]:
-    """x (n, C, *S) in the model's range, and a condition each where the model takes one."""
+    """x (n, C, *S) in the model's range, and a condition each where the model takes one.
+
+    Drawn on the CPU, alike for each device, and moved to the model's.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -106,10 +109,12 @@ def batch(model: Autoencoder, n: int = 4, seed: int = 1) -> tuple[Tensor, Tensor
     x = low + (high - low) * torch.rand(n, *model.input_shape, generator=generator)
     source = model.cond if model.cond is not None else model.prior_cond
     if source is None:
-        return x, None
-    if not hasattr(source, "draw"):
-        return x, source.of(x)
-    return x, source.draw(n, device=torch.device("cpu"), generator=generator)
+        return x.to(model.device), None
+    if hasattr(source, "draw"):
+        cond = source.draw(n, device=torch.device("cpu"), generator=generator)
+    else:
+        cond = source.of(x)
+    return x.to(model.device), cond.to(model.device)
 
 
 def by_level(name: str, value: Any) -> dict[str, Any]:

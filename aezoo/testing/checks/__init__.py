@@ -54,6 +54,7 @@ CHECKS = (
     Check("config_round_trip", "specs", _BUILT),
     Check("shape_contract", "shapes", _BUILT),
     Check("meta_construction", "shapes", _BUILT),
+    Check("device_placement", "devices", _BUILT),
     Check("weights_round_trip", "weights", _BUILT),
     Check("codes_round_trip", "codes", ("quantizer", "family")),
     Check("gradient_flow", "gradients", _BUILT),
