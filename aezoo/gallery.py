@@ -459,6 +459,11 @@ GALLERY = (
         _ROTATION,
     ),
     Example(
+        "DiVeQ",
+        "vqvae(res(16,depth=1,down=2),diveq(32,8),unres(16,depth=1),input=(1,8,8))",
+        "quantizer diveq",
+    ),
+    Example(
         "VQGAN",
         "vqvae(res(16,depth=1,down=2),vq(32,8),unres(16,depth=1),likelihood=laplace,"
         "objective=vqgan(critic=patch(16,layers=1),start=100,network=none),input=(1,8,8))",

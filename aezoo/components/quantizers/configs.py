@@ -85,6 +85,22 @@ class PQ:
 
 
 @dataclass(frozen=True, slots=True)
+class DiVeQ:
+    codes: int  # K
+    dim: int  # D
+    variance: float = 1e-3  # sigma^2 of the noise beside the way to a code, in training
+    decay: float = 0.99  # of the moving averages of the codes' visits
+    revive: float = 0.03  # codes used less than this part of 1/K move to the data; 0: never
+
+    def __post_init__(self) -> None:
+        at_least(2, codes=self.codes)
+        at_least(1, dim=self.dim)
+        at_least(0.0, variance=self.variance, revive=self.revive)
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay must be in [0, 1), not {self.decay}")
+
+
+@dataclass(frozen=True, slots=True)
 class CosineVQ:
     codes: int  # K
     dim: int  # D
@@ -346,5 +362,17 @@ RECORDS = (
         ),
         caps=Capabilities(discrete=True),
         example="sqvae(8,4)",
+    ),
+    Component(
+        "diveq",
+        config=DiVeQ,
+        target="aezoo.components.quantizers.diveq:DiVeQ",
+        summary="a step to the nearest code vector, through which the gradient passes to both",
+        paper=(
+            "Vali, Bäckström, Solin, DiVeQ: Differentiable Vector Quantization Using the "
+            "Reparameterization Trick, 2025, arXiv:2509.26469"
+        ),
+        caps=Capabilities(discrete=True),
+        example="diveq(8,4)",
     ),
 )
