@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from aezoo.bench.rows import Row, read_csv, write_csv
 from aezoo.bench.run import run
 from aezoo.cli.app import app
 from aezoo.errors import MetricError
-from aezoo.hub.cards import card
+from aezoo.hub.cards import card, published
 from aezoo.hub.config import config_of
 from aezoo.hub.zoo import entry_for, write_index
 from aezoo.records import Figure
@@ -260,6 +261,65 @@ def test_the_command(root: Path) -> None:
     unknown = runner.invoke(app, ["card", "untrained", *folder])
     assert unknown.exit_code == 2
     assert "no trained model 'untrained'" in unknown.stderr
+
+
+def test_a_run_s_own_folder_says_how_it_is_loaded(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = root / "runs"
+    final = runs / "mine" / "final"
+    shutil.copytree(root / "model_cards/one", final)
+    (final / "README.md").unlink()
+    monkeypatch.chdir(runs)
+    runner = CliRunner()
+    written = runner.invoke(app, ["card", "mine/final"])
+    assert written.exit_code == 0, written.output
+    text = (final / "README.md").read_text(encoding="utf-8")
+    assert 'model = aezoo.create("local:mine/final")' in text and "\n# mine\n" in text
+    assert "pretrained" not in text and "| mse |" in text  # the figures of training.json
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(block, {"x": torch.rand(2, 1, 8, 8)})
+    assert runner.invoke(app, ["card", "mine/final", "--check"]).exit_code == 0
+
+    checked = runner.invoke(app, ["card", "mine/final", "--check", "--repo", "org/name"])
+    assert checked.exit_code == 1 and "README.md is not what" in checked.stderr
+    results = ["--results", str(root / "benchmarks/results")]
+    assert runner.invoke(app, ["card", "mine/final", "--repo", "org/name", *results]).exit_code == 0
+    sent = (final / "README.md").read_text(encoding="utf-8")
+    assert 'model = aezoo.create("hf://org/name")' in sent and "\n# name\n" in sent
+    use = 'model = aezoo.create("{}")\n'
+    assert published(text, "org/name") == text.replace(
+        use.format("local:mine/final"), use.format("hf://org/name")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nothing"], r"a run's card is asked for by its folder alone: aezoo card runs/NAME/final"),
+        (["one", "--repo", "org/name"], "--repo is of a finished run's folder"),
+        (["run", "--repo", "name"], "no repository's name"),
+        (["run", "run", "--repo", "org/name"], "--repo is of one run; 2 are given"),
+        (
+            ["run", "--results", "empty"],
+            "no row is of its weights .* aezoo bench run --out RESULTS",
+        ),
+        (["run2"], r"run2/training.json is missing; .* runs/NAME/final"),
+        (["model_cards/one"], "no trained model 'model_cards/one'"),
+    ],
+)
+def test_a_run_that_gets_no_card(
+    words: list[str], message: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    for name in ("run", "run2"):
+        shutil.copytree("model_cards/one", name)
+    Path("run2/training.json").unlink()
+    before = Path("run/README.md").read_bytes()
+    done = CliRunner().invoke(app, ["card", *words])
+    assert done.exit_code == 2
+    assert re.search(message, " ".join(done.stderr.replace("│", " ").split()))
+    assert Path("run/README.md").read_bytes() == before
 
 
 def test_the_command_finds_a_checkout_s_models(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

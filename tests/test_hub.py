@@ -372,6 +372,15 @@ def test_what_does_not_load_is_not_published(hub, folder, tmp_path, monkeypatch)
         publish(good, "org/m")
 
 
+def test_a_card_that_loads_from_a_folder_loads_from_the_repository(hub, tmp_path):
+    text = CARD + '\nmodel = aezoo.create("local:runs/mine/final")\nAnd aezoo.create("vae(...)").\n'
+    folder = save_pretrained(make(), tmp_path / "m", card=text)
+    sent = publish(folder, "org/m")
+    again = pretrained(f"hf://org/m@{sent.commit}")
+    assert again.card == text.replace("local:runs/mine/final", "hf://org/m")
+    assert (folder / "README.md").read_text() == text
+
+
 def test_push_to_hub_writes_a_card(hub):
     model = make(VQVAE)
     url = model.push_to_hub("org/pushed")

@@ -18,13 +18,12 @@ from typing import Any
 
 from aezoo.bench.rows import Row, newest, read_csv
 from aezoo.errors import AezooError, MetricError
-from aezoo.hub.cards import card
-from aezoo.hub.config import CARD, CONFIG, WEIGHTS, Config, loads
+from aezoo.hub.cards import RECIPE, TRAINING, folder_card
+from aezoo.hub.config import CARD, CONFIG, WEIGHTS, loads
 from aezoo.hub.zoo import INDEX, entry_for, file_record, read_index
 from aezoo.records import Figure
 from aezoo.spec import parse, spec_hash
 
-RECIPE, TRAINING = "recipe.toml", "training.json"
 TIMED = ("images/s", "ms", "MiB")  # units of figures that say something of the device
 
 
@@ -67,31 +66,55 @@ def make(name: str, cards: Path, rows: Sequence[Row], namespace: str = "") -> Ca
     for needed in (CONFIG, WEIGHTS, RECIPE, TRAINING):
         if not (folder / needed).is_file():
             raise MetricError(f"{name}: {folder / needed} is missing; a card is made of it")
+    repo = _repo(name, cards)
+    called = f"{namespace}/{name}" if namespace else name
+    return _made(folder, rows, f"{name} --out benchmarks/results", called, repo and f"hf://{repo}")
+
+
+def make_run(folder: Path, rows: Sequence[Row] | None = None, repo: str = "") -> CardFiles:
+    """The card of a model's folder outside any zoo, and its training.json.
+
+    With None for rows the card has the figures that training.json has already, if any. ``repo``
+    is "org/name" of the Hub, where it is going to be; else the card loads it from the folder.
+
+    Raises:
+        MetricError: the folder lacks config.json, weights or training.json, or no row is of these
+            weights.
+        WeightsError: config.json cannot be read.
+    """
+    for needed in (CONFIG, WEIGHTS, TRAINING):
+        if not (folder / needed).is_file():
+            raise MetricError(
+                f"{folder / needed} is missing; the folder of a finished run has it: "
+                "runs/NAME/final, or --out of aezoo fit-prior"
+            )
+    own = folder.resolve()
+    called = own.parent.name if own.name == "final" else own.name
+    return _made(
+        folder,
+        rows,
+        f"{folder} --out RESULTS",
+        repo.partition("/")[2] or called,
+        f"hf://{repo}" if repo else f"local:{folder.as_posix()}",
+    )
+
+
+def _made(
+    folder: Path, rows: Sequence[Row] | None, bench: str, called: str, source: str | None
+) -> CardFiles:
     config = loads((folder / CONFIG).read_bytes(), str(folder / CONFIG))
     weights = file_record(folder / WEIGHTS).sha256
-    own = newest(rows, weights)
-    if not own:
-        raise MetricError(
-            f"{name}: no row is of its weights (sha256 {weights[:12]}...); measure them: "
-            f"aezoo bench {name} --out benchmarks/results"
-        )
-    recipe = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    own = [] if rows is None else newest(rows, weights)
     training = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-    figures = [_figure(row) for row in own]
-    training |= {"figures": [_short(figure) for figure in figures]}
-    text = card(
-        config,
-        name=f"{namespace}/{name}" if namespace else name,
-        summary=recipe.get("summary", ""),
-        data=recipe.get("data", ""),
-        **_data_facts(recipe.get("data", "")),
-        repo=_repo(name, cards),
-        papers=_papers(config),
-        recipe={key: value for key, value in recipe.items() if key != "limits"},
-        training=training,
-        figures=figures,
-        limits=recipe.get("limits", ""),
-    )
+    if rows is not None and not own:
+        raise MetricError(
+            f"{called}: no row is of its weights (sha256 {weights[:12]}...); measure them: "
+            f"aezoo bench {bench}"
+        )
+    figures = [_figure(row) for row in own] if own else None
+    if figures is not None:
+        training |= {"figures": [_short(figure) for figure in figures]}
+    text = folder_card(folder, config, name=called, source=source or "", figures=figures)
     return CardFiles(text, json.dumps(training, indent=2, ensure_ascii=False) + "\n", own)
 
 
@@ -101,12 +124,24 @@ def write(name: str, cards: Path, rows: Sequence[Row], namespace: str = "") -> P
     Raises:
         AezooError: as `make` does.
     """
+    return put(cards / name, make(name, cards, rows, namespace))
+
+
+def put(folder: Path, made: CardFiles) -> Path:
+    """Write what was made of a folder into it; the README's path."""
     from aezoo.train.checkpoint import write_atomic
 
-    made = make(name, cards, rows, namespace)
-    write_atomic(cards / name / TRAINING, made.training.encode())
-    write_atomic(cards / name / CARD, made.readme.encode())
-    return cards / name / CARD
+    write_atomic(folder / TRAINING, made.training.encode())
+    write_atomic(folder / CARD, made.readme.encode())
+    return folder / CARD
+
+
+def check_run(folder: Path, rows: Sequence[Row] | None = None, repo: str = "") -> list[str]:
+    """What disagrees about a model's folder outside any zoo, as `check` says it."""
+    try:
+        return list(_stale(str(folder), folder, make_run(folder, rows, repo)))
+    except AezooError as error:
+        return [str(error)]
 
 
 def check(name: str, cards: Path, rows: Sequence[Row], namespace: str = "") -> list[str]:
@@ -115,16 +150,22 @@ def check(name: str, cards: Path, rows: Sequence[Row], namespace: str = "") -> l
 
 
 def _disagreements(name: str, cards: Path, rows: Sequence[Row], namespace: str) -> Iterator[str]:
-    from aezoo.hub.load import load_folder
-
     folder = cards / name
     try:
         made = make(name, cards, rows, namespace)
-        config = loads((folder / CONFIG).read_bytes(), str(folder / CONFIG))
-        load_folder(folder)  # config, weights and components fit each other
+        yield from _stale(name, folder, made)
     except AezooError as error:
         yield str(error)
         return
+    recipe = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    yield from _index_disagreements(name, cards, recipe)
+
+
+def _stale(name: str, folder: Path, made: CardFiles) -> Iterator[str]:
+    from aezoo.hub.load import load_folder
+
+    config = loads((folder / CONFIG).read_bytes(), str(folder / CONFIG))
+    load_folder(folder)  # config, weights and components fit each other
     for file, text in ((CARD, made.readme), (TRAINING, made.training)):
         path = folder / file
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -138,8 +179,6 @@ def _disagreements(name: str, cards: Path, rows: Sequence[Row], namespace: str) 
                 f"config.json's; measure again: aezoo bench {name} --fresh"
             )
             break
-    recipe = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
-    yield from _index_disagreements(name, cards, recipe)
 
 
 def _index_disagreements(name: str, cards: Path, recipe: dict[str, Any]) -> Iterator[str]:
@@ -177,20 +216,3 @@ def _repo(name: str, cards: Path) -> str | None:
     if not (cards / INDEX).is_file():
         return None
     return next((entry.repo for entry in read_index(cards) if entry.name == name), None)
-
-
-def _data_facts(data: str) -> dict[str, str]:
-    from aezoo.registry import dataset
-
-    if not data:
-        return {}
-    record = dataset(data)
-    return {"dataset_repo": record.repo, "data_license": record.license}
-
-
-def _papers(config: Config) -> list[str]:
-    """Of the model's components, each once."""
-    from aezoo.registry import component
-
-    papers = [component((c.kind,), c.name).component.paper for c in config.components]
-    return list(dict.fromkeys(paper for paper in papers if paper))

@@ -7,14 +7,20 @@ with its data set, split, number of samples and protocol; one that lacks them is
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from aezoo import registry
+from aezoo.errors import PluginMissingError, UnknownDatasetError
 from aezoo.hub.config import Config
 from aezoo.records import Figure
 from aezoo.resolve import bind
 from aezoo.spec import Spec, parse
 
+RECIPE, TRAINING = "recipe.toml", "training.json"
 #: What the Hub calls a model of inputs with so many axes: sound, pictures, video.
 TASKS = {2: "audio-to-audio", 3: "image-to-image", 4: "video-to-video"}
 
@@ -27,7 +33,7 @@ def card(
     data: str = "",
     dataset_repo: str = "",
     data_license: str = "",
-    repo: str | None = None,
+    source: str = "",
     papers: Sequence[str] = (),
     recipe: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -38,11 +44,12 @@ def card(
 
     Args:
         config: The model's config.json.
-        name: What ``aezoo.create(name)`` calls it.
+        name: What it is called; what ``aezoo.create(name)`` takes, if there is no ``source``.
         summary: One line on what it is.
         data: The data set it was trained on, as aezoo calls it; ``dataset_repo`` as the Hub does;
             ``data_license`` is the licence of the data.
-        repo: "org/name" on the Hub, where it is published.
+        source: What ``aezoo.create`` loads it from: hf://org/name where it is published, and
+            local:FOLDER where it is not, nor in the zoo.
         papers: "authors, title, year, arXiv:..." of what it is made of.
         recipe: recipe.toml as a dict.
         training: training.json: seed, device, seconds, stages.
@@ -54,7 +61,7 @@ def card(
     sections = [
         ("", f"# {name}\n\n{summary}".strip()),
         ("What it is", _what(config, papers)),
-        ("Use", _use(config, name, repo)),
+        ("Use", _use(config, name, source)),
         ("Data", _data(data, dataset_repo, data_license, training)),
         ("Training", _training(training)),
         ("Recipe", _recipe(recipe)),
@@ -66,6 +73,57 @@ def card(
         f"## {title}\n\n{text}" if title else text for title, text in sections if text
     )
     return f"---\n{_yaml(head)}---\n\n{body}\n"
+
+
+def folder_card(
+    folder: Path,
+    config: Config,
+    *,
+    name: str,
+    source: str = "",
+    figures: Iterable[Figure | Mapping[str, Any]] | None = None,
+) -> str:
+    """The `card` of a model's folder: its recipe's and its training's facts, where it has them.
+
+    ``figures`` are those of training.json where they are not given.
+    """
+    recipe, training = {}, {}
+    if (folder / RECIPE).is_file():
+        recipe = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    if (folder / TRAINING).is_file():
+        training = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+    said = {key: recipe.get(key, "") for key in ("summary", "data", "limits")}
+    return card(
+        config,
+        name=name,
+        source=source,
+        papers=papers(config),
+        recipe={key: value for key, value in recipe.items() if key != "limits"},
+        training=training,
+        figures=training.get("figures", ()) if figures is None else figures,
+        **said,
+        **_data_facts(said["data"]),
+    )
+
+
+def papers(config: Config) -> list[str]:
+    """Of the model's components, each once."""
+    found = [registry.component((c.kind,), c.name).component.paper for c in config.components]
+    return list(dict.fromkeys(paper for paper in found if paper))
+
+
+def published(text: str, repo: str) -> str:
+    """A card whose lines load the model from a folder of its author's, as those of ``repo``."""
+    return re.sub(r'aezoo\.create\("local:[^"\n]*"', f'aezoo.create("hf://{repo}"', text)
+
+
+def _data_facts(data: str) -> dict[str, str]:
+    """What a data set's record says of its source; nothing of a folder of pictures."""
+    try:
+        record = registry.dataset(data)
+    except (UnknownDatasetError, PluginMissingError):
+        return {}
+    return {"dataset_repo": record.repo, "data_license": record.license}
 
 
 def _metadata(
@@ -121,14 +179,14 @@ def _what(config: Config, papers: Sequence[str]) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def _use(config: Config, name: str, repo: str | None) -> str:
+def _use(config: Config, name: str, source: str) -> str:
     told = _told(config)
     shape = ", ".join(str(n) for n in config.input.shape)
-    source = f"model = aezoo.create({json.dumps(f'hf://{repo}' if repo else name)}"
+    told_which = json.dumps(source or name, ensure_ascii=False)
     lines = [
         "import aezoo",
         "",
-        f"{source})" if repo else f"{source}, pretrained=True)",
+        f"model = aezoo.create({told_which}{'' if source else ', pretrained=True'})",
         f"x_hat = model.reconstruct(x, cond)  # x: (B, {shape}), cond: {told}"
         if told
         else f"x_hat = model.reconstruct(x)  # x: (B, {shape})",

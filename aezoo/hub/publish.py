@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aezoo import registry
 from aezoo.errors import WeightsError
-from aezoo.hub.cards import card
+from aezoo.hub.cards import RECIPE, TRAINING, card, folder_card, papers, published
 from aezoo.hub.config import CARD, CONFIG, WEIGHTS, config_of
 from aezoo.hub.load import load_folder
 from aezoo.hub.save import save_pretrained
@@ -22,7 +20,7 @@ from aezoo.hub.zoo import file_record
 from aezoo.records import FileRecord, ModelEntry
 
 #: What a repository holds; the last two where the folder has them.
-FILES = (CARD, CONFIG, WEIGHTS, "recipe.toml", "training.json")
+FILES = (CARD, CONFIG, WEIGHTS, RECIPE, TRAINING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,8 @@ def publish(
     """Put a model's folder on the Hub, in one commit.
 
     A folder without a card gets one, of its config and of the recipe and the training beside
-    it. The model is loaded first: what does not load is not published. The repository and the
+    it; a card that loads the model from a folder, ``local:``, loads it from the repository. The
+    model is loaded first: what does not load is not published. The repository and the
     branch are made where they are not there; what else the repository holds is left alone.
 
     Args:
@@ -69,11 +68,9 @@ def publish(
     repo_name(repo)
     folder = _folder(source)
     model = load_folder(folder)
-    files = tuple(file_record(folder / name) for name in FILES if (folder / name).is_file())
-    made: dict[str, bytes] = {}
-    if not (folder / CARD).is_file():
-        made[CARD] = _made_card(model, folder, repo).encode()
-        files = (_record(CARD, made[CARD]), *files)
+    there = (name for name in FILES[1:] if (folder / name).is_file())
+    made = {CARD: _card(model, folder, repo).encode()}
+    files = (_record(CARD, made[CARD]), *(file_record(folder / name) for name in there))
     weights = next(record for record in files if record.name == WEIGHTS)
     name = source.name if isinstance(source, ModelEntry) else folder.name
     message = message or f"{name}: weights {weights.sha256[:12]}"
@@ -106,25 +103,20 @@ def push_to_hub(
         return publish(folder, repo, branch=branch, private=private, token=token).url
 
 
-def _plain_card(model: Any, repo: str, **facts: Any) -> str:
-    from aezoo.resolve import walk
-
-    papers = [part.entry.component.paper for part in walk(model.bound)]
-    papers = [paper for paper in dict.fromkeys(papers) if paper]
-    return card(config_of(model), name=repo.partition("/")[2], repo=repo, papers=papers, **facts)
+def _plain_card(model: Any, repo: str) -> str:
+    config = config_of(model)
+    return card(config, name=_title(repo), source=f"hf://{repo}", papers=papers(config))
 
 
-def _made_card(model: Any, folder: Path, repo: str) -> str:
-    """The card of a finished run, whose folder has none yet."""
-    recipe, training = folder / "recipe.toml", folder / "training.json"
-    facts: dict[str, Any] = {}
-    if recipe.is_file():
-        said = tomllib.loads(recipe.read_text(encoding="utf-8"))
-        facts = {name: said.get(name, "") for name in ("summary", "data", "limits")}
-        facts["recipe"] = {name: value for name, value in said.items() if name != "limits"}
-    if training.is_file():
-        facts["training"] = json.loads(training.read_text(encoding="utf-8"))
-    return _plain_card(model, repo, **facts)
+def _card(model: Any, folder: Path, repo: str) -> str:
+    """The folder's own card as it is true of the repository, else one of what is beside it."""
+    if (folder / CARD).is_file():
+        return published((folder / CARD).read_bytes().decode(), repo)
+    return folder_card(folder, config_of(model), name=_title(repo), source=f"hf://{repo}")
+
+
+def _title(repo: str) -> str:
+    return repo.partition("/")[2]
 
 
 def _record(name: str, content: bytes) -> FileRecord:
