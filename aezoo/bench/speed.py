@@ -61,9 +61,10 @@ def timed(
 def _once(call: Callable[[], Any], device: torch.device) -> float:
     if device.type == "cuda":
         first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        first.record()
+        stream = torch.cuda.current_stream(device)  # not always that of the current device
+        first.record(stream)
         call()
-        last.record()
+        last.record(stream)
         last.synchronize()
         return first.elapsed_time(last) / 1000
     start = time.perf_counter()

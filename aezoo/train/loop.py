@@ -381,7 +381,8 @@ def _seed(seed: int, device: torch.device) -> None:
     and where a backend is not initialised it queues the call, step after step."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 class _LossModule(nn.Module):
