@@ -6,6 +6,8 @@ installs such a package is `test_plugin_install`'s. plugins/HOOKS.md is what hoo
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.util
 import os
 import re
@@ -164,6 +166,57 @@ def test_hooks_page_is_what_the_hookspecs_say():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "python plugins/hooks.py"
+
+
+def offered() -> dict[str, set[str]]:
+    """Module -> the names that the page lets plugins import from it."""
+    section = TEXT.partition("## What may be imported")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", section, re.MULTILINE)
+    found = {module: set(re.findall(r"`(\w+)`", cell)) for module, cell in rows}
+    for module, names in found.items():
+        there = importlib.import_module(module)
+        assert not {name for name in names if not hasattr(there, name)}, module
+    for name in ("aezoo", "aezoo.errors", "aezoo.records"):
+        found[name] |= {n for n in dir(importlib.import_module(name)) if not n.startswith("_")}
+    return found
+
+
+def ours(module: str) -> bool:
+    return module.partition(".")[0] == "aezoo"
+
+
+def is_module(name: str) -> bool:
+    parent = importlib.import_module(name.rpartition(".")[0])
+    return hasattr(parent, "__path__") and importlib.util.find_spec(name) is not None
+
+
+def imported(path: Path) -> set[tuple[str, str]]:
+    """(module, name) of what a file takes of aezoo; of a module, the names that it uses."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found, modules = set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {a.asname or a.name: a.name for a in node.names if ours(a.name)}
+        elif isinstance(node, ast.ImportFrom) and ours(node.module or ""):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if is_module(whole):
+                    modules[alias.asname or alias.name] = whole
+                else:
+                    found.add((node.module, alias.name))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in modules:
+            found.add((modules[ast.unparse(node.value)], node.attr))
+    return found
+
+
+def test_plugins_import_what_the_page_offers():
+    known, seen = offered(), 0
+    for path in sorted(PLUGINS.glob("aezoo-*/aezoo_*/**/*.py")):
+        for module, name in sorted(imported(path)):
+            seen += 1
+            assert name in known.get(module, ()), f"{path}: {module} {name}"
+    assert seen > 50
 
 
 def test_every_hook_and_link_of_the_page_is_there():

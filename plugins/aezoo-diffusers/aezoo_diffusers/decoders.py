@@ -11,9 +11,8 @@ from typing import Any
 from diffusers.models.autoencoders import autoencoder_dc, autoencoder_kl_cosmos, vae
 from torch import Tensor, nn
 
-from aezoo.components.nd import pointwise
 from aezoo_diffusers import configs
-from aezoo_diffusers.latents import Scale
+from aezoo_diffusers.latents import Scale, mixer
 from aezoo_diffusers.oobleck import oobleck_decoder
 from aezoo_diffusers.tiles import tiled
 
@@ -39,11 +38,7 @@ class _Decoder(nn.Module):
         self.in_shape, self.out_shape = in_shape, out_shape
         self.scale = Scale(config, in_shape[0])
         mixes = getattr(config, "use_post_quant_conv", False)
-        self.post_quant_conv = (
-            pointwise(len(in_shape) - 1, in_shape[0], inputs or in_shape[0])
-            if mixes
-            else nn.Identity()
-        )
+        self.post_quant_conv = mixer(mixes, in_shape, inputs or in_shape[0])
         self.stride, self.axes = stride, axes
         self.tile = config.tile // stride
         overlap = config.tile // 4 if config.overlap is None else config.overlap

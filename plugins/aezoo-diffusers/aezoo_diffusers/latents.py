@@ -17,13 +17,13 @@ from torch import Generator, Tensor, nn
 from torch.distributions import Independent, Normal
 
 from aezoo.checks import check_temperature
-from aezoo.components.nd import pointwise
 from aezoo.errors import ShapeError
 from aezoo.latents import Latent
 from aezoo_diffusers import configs
 
 #: diffusers keeps log sigma^2 in this range.
 LOG_VARIANCE = (-30.0, 20.0)
+_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class Scale(nn.Module):
@@ -90,7 +90,7 @@ class MomentsPosterior(nn.Module):
         self.config = config
         self.in_shape = in_shape
         self.out_shape = (channels // 2, *place)
-        self.quant_conv = _mixer(config.use_quant_conv, len(place), channels)
+        self.quant_conv = mixer(config.use_quant_conv, in_shape, channels)
         self.scale = Scale(config, channels // 2)
 
     def forward(
@@ -119,7 +119,7 @@ class LatentsPosterior(nn.Module):
     def __init__(self, config: configs.Latents, *, in_shape: tuple[int, ...]):
         super().__init__()
         self.in_shape = self.out_shape = in_shape
-        self.quant_conv = _mixer(config.use_quant_conv, len(in_shape) - 1, in_shape[0])
+        self.quant_conv = mixer(config.use_quant_conv, in_shape, in_shape[0])
         self.scale = Scale(config, in_shape[0])
 
     def forward(
@@ -128,8 +128,12 @@ class LatentsPosterior(nn.Module):
         return Latent(z=self.scale(self.quant_conv(h).float()))
 
 
-def _mixer(there: bool, rank: int, channels: int) -> nn.Module:
-    return pointwise(rank, channels, channels) if there else nn.Identity()
+def mixer(there: bool, in_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """diffusers' convolution of one place before or behind the latents, where a model has it."""
+    if not there:
+        return nn.Identity()
+    inputs, rank = in_shape[0], len(in_shape) - 1
+    return _CONV[rank](inputs, outputs, 1) if rank else nn.Linear(inputs, outputs)
 
 
 class NormalPrior(nn.Module):
