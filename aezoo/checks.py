@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any, Literal, TypeVar
 
 from aezoo.errors import ShapeError
@@ -17,6 +18,16 @@ def at_least(lowest: int | float, **values: int | float | None) -> None:
     for name, value in values.items():
         if value is not None and value < lowest:
             raise ValueError(f"{name} must be at least {lowest}, not {value}")
+
+
+def whole(lowest: int, **values: Any) -> None:
+    """Raises TypeError for what is no whole number, ValueError for one below ``lowest``."""
+    for name, value in values.items():
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+        at_least(lowest, **{name: number})
 
 
 def widths_given(widths: tuple[int, ...], least: int = 1) -> None:

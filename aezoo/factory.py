@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def create(
-    source: str | Spec,
+    source: str | Spec | Path,
     pretrained: bool = False,
     *,
     device: str | torch.device | None = None,
@@ -27,7 +27,7 @@ def create(
     Args:
         source: a spec (``"vae(conv(32,64),gaussian(16),deconv(64,32))"``), the name of a model
             in the zoo (``"vqvae-cifar10"``, see ``aezoo.list_models()``), or a place that
-            brings weights (``"hf://org/name@revision"``, ``"local:FOLDER"``).
+            brings weights (``"hf://org/name@revision"``, ``"local:FOLDER"``, a `Path`).
         pretrained: load the zoo model's weights, checked and memory-mapped; the model comes
             in eval mode. Without it the weights are fresh and the model is in training mode.
         device: where the model shall be; by default the CPU.
@@ -41,11 +41,17 @@ def create(
         UnknownModelError: no model of that name; suggests the nearest.
         WeightsError: the weights are not to be had, or not what they should be.
     """
+    if not isinstance(source, str | Spec | Path):
+        raise TypeError(
+            "create takes a spec, the name of a model, a source such as 'hf://org/name' or "
+            f"'local:FOLDER', or a folder's Path, not {type(source).__name__}"
+        )
     import torch
 
     from aezoo.build import build
     from aezoo.resolve import override, resolve
 
+    source = f"local:{source}" if isinstance(source, Path) else source
     if isinstance(source, Spec) or "(" in source:
         if pretrained:
             raise SpecError(
@@ -64,7 +70,7 @@ def load(source: str | Path) -> Autoencoder:
     """The model, with its weights, of a zoo name, a source with a scheme, or a folder."""
     from aezoo.hub.pretrained import pretrained
 
-    if isinstance(source, Path) or (not _is_source(source) and Path(source).is_dir()):
+    if isinstance(source, Path) or (not _is_source(source) and _is_folder(source)):
         return pretrained(f"local:{source}")
     return pretrained(source if _is_source(source) else _entry(source))
 
@@ -107,7 +113,14 @@ def _is_source(text: str) -> bool:
     return text.startswith(("hf://", "hf-hub:", "local:"))
 
 
+def _is_folder(text: str) -> bool:
+    """What is written as a path is one, so that the error is about a folder, not about a name."""
+    return text.startswith(("/", ".", "~")) or Path(text).is_dir()
+
+
 def _entry(name: str) -> Any:
+    if name.startswith(("/", ".", "~")):
+        raise UnknownModelError(f"{name!r} is a path and no model's name; write local:{name}")
     try:
         return registry.model(name)
     except UnknownModelError as error:

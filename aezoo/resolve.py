@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import numbers
 import types
 import typing
 from collections.abc import Mapping
@@ -114,11 +115,7 @@ def override(bound: Bound, changes: Mapping[str, Any]) -> Bound:
     """
     asked = {path.partition(".")[0] for path in changes}
     for path, value in changes.items():
-        if isinstance(value, str):
-            value = parse_value(value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        changed = _override_one(bound, path.split("."), value, path)
+        changed = _override_one(bound, path.split("."), _as_value(value), path)
         bound = changed if "prior" in asked else _with_default_prior(bound, changed)
     return bound
 
@@ -319,13 +316,25 @@ def _default(field: dataclasses.Field[Any], bottleneck: Any = None) -> Value:
     return _unbind(field.default, display)
 
 
+def _as_value(given: Any) -> Value:
+    """What an override may be in Python as a spec's value: text is read, numpy's are Python's."""
+    if isinstance(given, str):
+        return parse_value(given)
+    if isinstance(given, list | tuple):
+        return tuple(_as_value(item) for item in given)
+    # A numpy.float64 is a float, and is written otherwise.
+    plain = getattr(given, "item", None) if isinstance(given, numbers.Number) else None
+    return given if plain is None else plain()
+
+
 def _override_one(bound: Bound, path: list[str], value: Value, whole: str) -> Bound:
     if path[0].isdecimal():
         return _override_numbered(bound, path, value, whole)
     names = [f.name for f in dataclasses.fields(bound.config)]
     name = path[0] if path[0] in names else _SLOT_ALIASES.get(path[0], path[0])
     if name not in names:
-        hint = suggest(path[0], names) or f"; it has {', '.join(names)}"
+        also = [alias for alias, slot in _SLOT_ALIASES.items() if slot in names]
+        hint = suggest(path[0], [*names, *also]) or f"; it has {', '.join(names)}"
         raise SpecError(f"{bound.entry.qualified} has no argument {path[0]!r} to override{hint}")
     if len(path) > 1:
         part = getattr(bound.config, name)

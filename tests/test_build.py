@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 import torch
 
 import aezoo
 from aezoo.build import build
-from aezoo.errors import ShapeError, UnknownModelError
+from aezoo.errors import ShapeError, UnknownModelError, WeightsError
 from aezoo.models.families import AE, VAE, VQVAE
 from aezoo.resolve import resolve
 from aezoo.spec import SpecError, parse
@@ -168,6 +170,20 @@ def test_create_from_a_spec():
     assert aezoo.create("vae(mlp(8),gaussian(2),mlp(8))", device="meta").device.type == "meta"
 
 
+def test_create_from_a_folders_path(tmp_path):
+    made = aezoo.create("vae(mlp(8),gaussian(2),mlp(8),input=(1,8,8))")
+    made.save_pretrained(tmp_path / "m")
+    for model in (
+        aezoo.create(tmp_path / "m"),
+        aezoo.create(tmp_path / "m", pretrained=True),
+        aezoo.create(tmp_path / "m", objective="beta(2.0)"),
+    ):
+        assert torch.equal(model.state_dict()["encoder.layers.1.bias"], made.encoder.layers[1].bias)
+        assert not model.training
+    with pytest.raises(WeightsError, match="nowhere is not a folder"):
+        aezoo.create(tmp_path / "nowhere")
+
+
 def test_create_says_what_it_was_given():
     with pytest.raises(SpecError, match="a bare spec has no pretrained weights"):
         aezoo.create("vae(mlp(8),gaussian(2),mlp(8))", pretrained=True)
@@ -177,5 +193,10 @@ def test_create_says_what_it_was_given():
         aezoo.create("nosuchmodel")
     with pytest.raises(UnknownModelError, match=r"'vq' is a component.*vq\(\.\.\.\)"):
         aezoo.create("vq")
+    with pytest.raises(UnknownModelError, match=r"'./runs/mine' is a path.*write local:./runs/m"):
+        aezoo.create("./runs/mine")
+    for wrong in (None, 3, b"vae-digits", ["vae-digits"]):
+        with pytest.raises(TypeError, match=f"create takes a spec.*not {type(wrong).__name__}"):
+            aezoo.create(cast("Any", wrong))
     with pytest.raises(SpecError, match="vae has no argument 'inptu' to override; did you mean"):
         aezoo.create("vae(mlp(8),gaussian(2),mlp(8))", inptu=(1, 2, 3))

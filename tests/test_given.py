@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import aezoo
-from aezoo.errors import ShapeError
+from aezoo.errors import CapabilityError, ShapeError
 
 PLAIN = "vae(mlp(8),gaussian(3),mlp(8),input=(1,8,8))"
 MAPS = "vqvae(res(8,depth=1,down=2),vq(8,4),unres(8,depth=1),input=(1,8,8))"
@@ -89,6 +89,46 @@ def test_a_model_turned_to_half_precision(spec: str, name: str) -> None:
 def test_z_that_does_not_suit(spec: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         made(spec).decode(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "expected"),
+    [
+        (MAPS, (4, 4), r"codes of shape \(B, 4, 4\), or of a map of any other size, not \(4, 4\)"),
+        (MAPS, (3, 1, 4, 4), r"codes of shape \(B, 4, 4\)"),
+        (MAPS.replace("vq(8,4)", "rvq(2,8,4)"), (3, 3, 4, 4), r"of shape \(B, 2, 4, 4\), or"),
+        ("vqvae(mlp(8),fsq(8,5),mlp(8),input=(1,8,8))", (3, 1), r"codes of shape \(B\), not"),
+    ],
+)
+def test_codes_that_do_not_suit(spec: str, shape: tuple[int, ...], expected: str) -> None:
+    model = made(spec)
+    with pytest.raises(ShapeError, match=expected):
+        model.decode_codes(torch.zeros(shape, dtype=torch.int64))
+    assert model.decode_codes(model.encode_codes(X)).shape == X.shape
+
+
+@pytest.mark.parametrize("wrong", [1.5, "4", None, torch.tensor([1, 2])])
+def test_counts_that_are_no_whole_numbers(wrong: Any) -> None:
+    model = made(PLAIN)
+    for name, ask in {
+        "n": lambda: model.sample(wrong),
+        "k": lambda: model.log_prob(X, k=wrong),
+        "steps": lambda: model.interpolate(X, X, wrong),
+    }.items():
+        with pytest.raises(TypeError, match=f"{name} must be a whole number, not"):
+            ask()
+    assert model.sample(np.int64(2)).shape == (2, 1, 8, 8)
+
+
+def test_weights_say_not_whether_a_prior_was_fitted() -> None:
+    """As a state dict from elsewhere brings them; saved models record it."""
+    spec = MAPS[:-1] + ",prior=pixelcnn(8,layers=1))"
+    model = made(spec)
+    model.load_state_dict(made(spec).state_dict())
+    with pytest.raises(CapabilityError, match=r"brought a fitted one.*model\.prior_fitted = True"):
+        model.sample(1)
+    model.prior_fitted = True
+    assert model.sample(1).shape == (1, 1, 8, 8)
 
 
 def test_z_of_another_size_or_dtype() -> None:

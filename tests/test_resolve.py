@@ -8,6 +8,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from aezoo import registry
@@ -393,6 +394,9 @@ BASE = "vqvae(res(128),vq(512,64),unres(128),prior=pixelcnn)"
         ({}, BASE),
         ({"input": (1, 28, 28)}, BASE[:-1] + ",input=(1,28,28))"),
         ({"input": [1, 28, 28]}, BASE[:-1] + ",input=(1,28,28))"),
+        ({"input": tuple(np.array([1, 28, 28]))}, BASE[:-1] + ",input=(1,28,28))"),
+        ({"quantizer.beta": np.float64(0.5)}, BASE.replace("64)", "64,beta=0.5)")),
+        ({"quantizer.codes": np.int64(1024)}, BASE.replace("512", "1024")),
         ({"input": "(1,28,28)"}, BASE[:-1] + ",input=(1,28,28))"),
         ({"quantizer": "fsq(8,5,5,5)"}, BASE.replace("vq(512,64)", "fsq(8,5,5,5)")),
         ({"bottleneck": "fsq(8)"}, BASE.replace("vq(512,64)", "fsq(8)")),
@@ -425,6 +429,7 @@ def test_override(changes, expected):
     ("changes", "message"),
     [
         ({"qantizer": "fsq(8)"}, "vqvae has no argument 'qantizer' to override"),
+        ({"quantiser": "fsq(8)"}, "did you mean 'quantizer'?"),
         ({"inputs": (1, 2, 3)}, "did you mean 'input'?"),
         ({"quantizer.codez": 3}, "vq has no argument 'codez' to override; did you mean 'codes'?"),
         ({"quantizer.codes": 2.5}, "vq: 'codes' takes an int, found 2.5"),

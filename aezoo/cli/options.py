@@ -107,5 +107,4 @@ def load_model(source: str, on: Any) -> Any:
 
     if "(" in source and not Path(source).exists():
         create(source, pretrained=True)  # raises: a spec has no weights
-    # What is written as a path is one, so that the error is about a folder, not about a name.
-    return load(f"local:{source}" if source.startswith(("/", ".", "~")) else source).to(on)
+    return load(source).to(on)

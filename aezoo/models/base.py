@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from aezoo.checks import at_least
+from aezoo.checks import whole
 from aezoo.components.nd import crop, wide
 from aezoo.components.quantizers.nearest import count_codes
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent, Losses, Output, levels, point
-from aezoo.models.given import check_input, check_latent, check_rows, narrowed
+from aezoo.models.given import check_codes, check_input, check_latent, check_rows, narrowed
 from aezoo.models.join import embedding_shape, fold_of, folded, spread
 from aezoo.records import ModelCapabilities
 from aezoo.resolve import Bound, display, resolved
@@ -360,8 +360,7 @@ class Autoencoder(nn.Module, ABC):
         The importance-weighted bound (Burda et al. 2015, arXiv:1509.00519, eq. 8), streamed:
         memory does not grow with k. Where z is a function of x (codes), k changes nothing.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, not {k}")
+        whole(1, k=k)
         return self.elbo(x, cond, generator=generator)
 
     # -- generation
@@ -406,7 +405,7 @@ class Autoencoder(nn.Module, ABC):
         Where ``cond`` is None, conditions that are known from x0 and x1 go the same way; labels
         change half way.
         """
-        at_least(1, steps=steps)
+        whole(1, steps=steps)
         c0, c1 = self._told(x0, cond), self._told(x1, cond)
         z0, z1 = self.encode(x0, c0).z, self.encode(x1, c1).z
         weights = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)
@@ -436,20 +435,11 @@ class Autoencoder(nn.Module, ABC):
         """codes, as `encode_codes` gives them, in [0, K) -> the mean of p(x|z), (B, C, *S).
 
         Raises:
+            ShapeError: codes are not of the model's shape.
             ValueError: a code is outside [0, K), or they are not integers.
         """
         self._check_codes()
-        given, num_codes = levels(codes), levels(self.bottleneck.num_codes)
-        if len(given) != len(num_codes):
-            raise ValueError(
-                f"{self.spec} decodes codes of {len(num_codes)} level(s); {len(given)} are given"
-            )
-        for level, k in zip(given, num_codes, strict=True):
-            inside = not level.numel() or 0 <= level.min() <= level.max() < k
-            if level.is_floating_point() or not inside:
-                raise ValueError(
-                    f"{self.spec} decodes integer codes from 0 to {k - 1}; others are given"
-                )
+        check_codes(self, codes)
         return self.decode(self.bottleneck.lookup(codes), cond)
 
     def embed_for_prior(self, cond: Tensor | None) -> Tensor | None:
@@ -533,7 +523,7 @@ class Autoencoder(nn.Module, ABC):
         self, n: int, cond: Tensor | None, generator: torch.Generator | None
     ) -> Tensor | None:
         """The condition of n new samples: the one given, else drawn; None where none is taken."""
-        at_least(0, n=n)
+        whole(0, n=n)
         if cond is not None and self._source is not None:
             check_rows(self, cond, n)
         if cond is not None or self._source is None:
@@ -580,7 +570,8 @@ class Autoencoder(nn.Module, ABC):
         if not self.capabilities.sample:
             raise CapabilityError(
                 f"the prior of {self.spec} was not fitted yet; `aezoo train` does it after the "
-                "autoencoder, as the recipe's prior stage"
+                "autoencoder, as the recipe's prior stage. Where load_state_dict brought a fitted "
+                "one, which its tensors do not say: model.prior_fitted = True"
             )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from aezoo.checks import whole
 from aezoo.components.priors.exact import closed_kl, level_log_probs, log_prob
 from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
@@ -90,8 +91,7 @@ class VAE(Autoencoder):
         k: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        if k < 1:
-            raise ValueError(f"k must be at least 1, not {k}")
+        whole(1, k=k)
         self._check_bound()
         if hasattr(self.cond, "infer"):
             if cond is None:  # p(x) is the mean of p(x|y) over y

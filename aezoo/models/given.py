@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aezoo.errors import ShapeError
+from aezoo.latents import levels
 
 
 def check_input(model: Any, x: Tensor) -> None:
@@ -44,6 +45,33 @@ def check_latent(model: Any, z: Tensor) -> None:
             f"{model.spec} decodes z of shape {_batch(want)}{others}, not {tuple(z.shape)}"
         )
     _check_place(model, "z", z)
+
+
+def check_codes(model: Any, codes: Any) -> None:
+    """Raises ShapeError unless codes are (B, *L) or (B, q, *L) of the model, of any size L where
+    the decoder serves any; ValueError unless they are integers in [0, K). One check a level."""
+    given, books = levels(codes), levels(model.bottleneck.num_codes)
+    if len(given) != len(books):
+        raise ValueError(
+            f"{model.spec} decodes codes of {len(books)} level(s); {len(given)} are given"
+        )
+    several = isinstance(model.bottleneck.num_codes, tuple)
+    shapes = model.code_shape if several else (model.code_shape,)
+    loose = getattr(model.decoder, "any_size", False)
+    for level, k, want in zip(given, books, shapes, strict=True):
+        have, q = tuple(level.shape[1:]), len(want) + 1 - len(model.latent_shape)
+        fits = loose and len(have) == len(want) and have[:q] == want[:q]
+        if have != tuple(want) and not fits:
+            others = ", or of a map of any other size" if loose else ""
+            raise ShapeError(
+                f"{model.spec} decodes codes of shape {_batch(want)}{others}, "
+                f"not {tuple(level.shape)}"
+            )
+        inside = not level.numel() or 0 <= level.min() <= level.max() < k
+        if level.is_floating_point() or not inside:
+            raise ValueError(
+                f"{model.spec} decodes integer codes from 0 to {k - 1}; others are given"
+            )
 
 
 def narrowed(model: Any, z: Tensor) -> Tensor:
@@ -84,4 +112,4 @@ def _autocast(device: str) -> bool:
 
 
 def _batch(shape: tuple[int, ...]) -> str:
-    return f"(B, {', '.join(map(str, shape))})"
+    return f"({', '.join(['B', *map(str, shape)])})"

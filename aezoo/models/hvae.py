@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from aezoo.checks import at_least, check_temperature
+from aezoo.checks import check_temperature, whole
 from aezoo.components.nd import wide
 from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, normals
@@ -107,7 +107,7 @@ class HVAE(VAE):
         It is a line at every level, in what z is to its p, (z - mean) / sigma: a step's z lie as
         likely under that step's own levels above as they did. The ends are the reconstructions.
         """
-        at_least(1, steps=steps)
+        whole(1, steps=steps)
         c0, c1 = self._told(x0, cond), self._told(x1, cond)
         start, end = _standardised(self.encode(x0, c0)), _standardised(self.encode(x1, c1))
         weights = torch.linspace(0, 1, steps, device=start[0].device, dtype=start[0].dtype)
