@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from aezoo.components.log_joint import reads_log_joint
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.models.base import Autoencoder, Parts
 from aezoo.models.join import embedding_shape, joined_channels
@@ -57,6 +58,7 @@ def _assemble(bound: Bound) -> Autoencoder:
 
     encoder = _fit(config.encoder, None, in_shape=(channels + embedding[0], *size))
     told = _own_prior(bound)
+    _check_log_joint(bound)
     if isinstance(encoder.out_shape[0], tuple):
         _check_levels(config.bottleneck, config.encoder)
     bottleneck = _fit(
@@ -188,6 +190,17 @@ def _own_prior(bound: Bound) -> bool:
             "the family hvae"
         )
     return wanted
+
+
+def _check_log_joint(bound: Bound) -> None:
+    """A posterior that reads log p(x, z) is of a family that has it."""
+    part = bound.config.bottleneck
+    if reads_log_joint(part.entry.load()) and not getattr(
+        bound.entry.load(), "has_log_joint", False
+    ):
+        raise ShapeError(
+            f"{part} reads log p(x, z), which {bound.entry.qualified} has not; take the family vae"
+        )
 
 
 def _check_ranks(bound: Bound, rank: int) -> None:

@@ -475,6 +475,12 @@ GALLERY = (
         "quantizer fsq",
     ),
     Example(
+        "QLAE, latent quantization",
+        "vqvae(mlp(64),qlae(8,10),mlp(64),likelihood=bernoulli,input=(1,8,8))",
+        "quantizer qlae",
+        weight_decay=0.1,
+    ),
+    Example(
         "residual VQ",
         "vqvae(res(16,depth=1,down=2),rvq(2,32,8),unres(16,depth=1),input=(1,8,8))",
         "quantizer rvq",

@@ -319,12 +319,12 @@ class _Bench:
         model, same = run.model, False
         h = model.features(x, cond)  # once, for the draw and for the mode
         if "output" in needs:
-            drawn = model.infer(h, cond, sample=True, generator=batch.generator("z"))
+            drawn = model.infer(h, cond, x=x, sample=True, generator=batch.generator("z"))
             batch.output = output = model.output(x, drawn, cond, generator=batch.generator("prior"))
             # Where z is a function of x, the pass was at the mode already.
             same = all(latent.q is None for latent in output.latents)
         if needs & {"latent", "x_hat"}:
-            batch.latent = latent = drawn if same else model.infer(h, cond)
+            batch.latent = latent = drawn if same else model.infer(h, cond, x=x)
             if "x_hat" in needs:
                 size = tuple(x.shape[2:])
                 p = output.p if same else model.p(latent.z, cond, size=size)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from aezoo.components.log_joint import stand_in
 from aezoo.components.quantizers.nearest import perplexity, usage
 from aezoo.latents import Latent, mean_of, normals
 from aezoo.metrics.base import Batch, Metric, Run, wide
@@ -108,7 +109,7 @@ class Posterior(Metric):
             return ""
         h = torch.zeros(1, *run.model.encoder.out_shape, device=run.model.device)
         with torch.no_grad():
-            q = run.model.bottleneck(h).q
+            q = run.model.bottleneck(h, **stand_in(run.model.bottleneck)).q
         if mean_of(q) is None:
             return "the posterior has no closed mean, as a flow; likelihood measures its rate"
         return ""

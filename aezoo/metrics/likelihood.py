@@ -112,7 +112,7 @@ def _log_weights(
         n = min(at_once, k - first)
         xs, hs = _repeated(x, n), _repeated(h, n)
         conds = None if cond is None else _repeated(cond, n)
-        latent = model.infer(hs, conds, sample=True, generator=generator)
+        latent = model.infer(hs, conds, x=xs, sample=True, generator=generator)
         p = model.p(latent.z, conds, size=tuple(x.shape[2:]))
         log_p = scored(model.likelihood, p, model.input_range)[1].log_prob(xs)
         ratio = model.log_ratio(latent.levels or (latent,), conds, generator)

@@ -189,7 +189,8 @@ class Autoencoder(nn.Module, ABC):
             CapabilityError: a condition is needed and missing, or given and not taken.
         """
         cond = self._told(x, cond)
-        return self.infer(self.features(x, cond), cond, sample=sample, generator=generator)
+        h = self.features(x, cond)
+        return self.infer(h, cond, x=x, sample=sample, generator=generator)
 
     def features(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """x (B, C, *S) -> h (B, F, *L), what the bottleneck reads."""
@@ -205,10 +206,14 @@ class Autoencoder(nn.Module, ABC):
         h: Any,
         cond: Tensor | None = None,
         *,
+        x: Tensor | None = None,
         sample: bool = False,
         generator: torch.Generator | None = None,
     ) -> Latent:
-        """The rest of `encode`: what the bottleneck makes of the `features`; one row a sample."""
+        """The rest of `encode`: what the bottleneck makes of the `features`; one row a sample.
+
+        ``x`` (B, C, *S) is what they are of; posteriors that read log p(x, z) need it too.
+        """
         return self.bottleneck(h, sample=sample, generator=generator)
 
     def decode(

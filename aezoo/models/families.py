@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from aezoo.checks import whole
+from aezoo.components.log_joint import reads_log_joint
 from aezoo.components.priors.exact import closed_kl, level_log_probs, log_prob
 from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
@@ -38,6 +39,7 @@ class VAE(Autoencoder):
     """q(z|x), a prior p(z) and the ELBO (Kingma & Welling 2013, arXiv:1312.6114)."""
 
     bound_name: ClassVar[str | None] = "elbo"
+    has_log_joint: ClassVar[bool] = True  # log p(x, z), which some posteriors read
 
     @property
     def capabilities(self) -> ModelCapabilities:
@@ -45,6 +47,47 @@ class VAE(Autoencoder):
         able = super().capabilities
         point = getattr(self.bottleneck, "deterministic", False)
         return dataclasses.replace(able, bound=None) if point else able
+
+    def infer(
+        self,
+        h: Any,
+        cond: Tensor | None = None,
+        *,
+        x: Tensor | None = None,
+        sample: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Latent:
+        if not reads_log_joint(self.bottleneck):
+            return super().infer(h, cond, x=x, sample=sample, generator=generator)
+        if x is None:
+            raise CapabilityError(
+                f"{self.spec}: {self.bound.config.bottleneck} reads log p(x, z), and infer was "
+                "given no x; call it as infer(h, cond, x=x), or take model.encode(x, cond)"
+            )
+        if torch.is_inference_mode_enabled():  # where no gradient of log p(x, z) could be had
+            with torch.inference_mode(False), torch.no_grad():
+                h, cond, x = (t if t is None else t.clone() for t in (h, cond, x))
+                return self.infer(h, cond, x=x, sample=sample, generator=generator)
+
+        def log_joint(z: Tensor) -> Tensor:
+            return self.log_joint(x, z, cond, generator=generator)
+
+        return self.bottleneck(h, log_joint=log_joint, sample=sample, generator=generator)
+
+    def log_joint(
+        self,
+        x: Tensor,
+        z: Tensor,
+        cond: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """log p(x, z) in nats, (B,), of x (B, C, *S) and z (B, D, *L), with gradient to both.
+
+        ``generator`` is of the draws of a prior that is not exact.
+        """
+        log_p_x = self.p(z, cond, size=tuple(x.shape[2:])).log_prob(x)
+        return log_p_x + log_prob(self.prior, z, self.embed_for_prior(cond), generator)
 
     def rate(
         self,
@@ -107,7 +150,7 @@ class VAE(Autoencoder):
         h = self.features(x, cond)
 
         def log_weights() -> Tensor:
-            latent = self.infer(h, cond, sample=True, generator=generator)
+            latent = self.infer(h, cond, x=x, sample=True, generator=generator)
             log_p_x = self.p(latent.z, cond, size=tuple(x.shape[2:])).log_prob(x)
             return log_p_x - self.log_ratio(latent.levels or (latent,), cond, generator)
 

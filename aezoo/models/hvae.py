@@ -42,6 +42,7 @@ class HVAE(VAE):
         h: Any,
         cond: Tensor | None = None,
         *,
+        x: Tensor | None = None,
         sample: bool = False,
         generator: torch.Generator | None = None,
     ) -> Latent:

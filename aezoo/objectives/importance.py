@@ -70,7 +70,7 @@ class PIWAEObjective:
     def __call__(self, model: Any, x: Tensor, output: Output) -> Losses:
         first = _given(model, output)
         h = model.features(x, output.cond)
-        latents = [first, *(_draw(model, h) for _ in range(self.m * self.k - 1))]
+        latents = [first, *(_draw(model, x, h, output) for _ in range(self.m * self.k - 1))]
         generative = model.decoder, model.likelihood, model.prior, model.cond, model.prior_cond
         with _frozen(*generative):
             theirs = torch.stack([_log_weight(model, x, output.cond, *z) for z in latents])
@@ -108,7 +108,7 @@ class DReGObjective:
         drawn = [_first(model, output, hung(z, 0), _detached(model, q))]
         h = model.features(x, output.cond)
         for i in range(1, self.k):
-            z, q = _draw(model, h)
+            z, q = _draw(model, x, h, output)
             constant = _detached(model, q)
             drawn.append(_log_weight(model, x, output.cond, hung(z, i), constant))
         log_w = torch.stack(drawn)
@@ -128,7 +128,7 @@ def log_weights(model: Any, x: Tensor, output: Output, k: int) -> Tensor:
     found = [-output.distortion - model.log_ratio(output.latents, cond)]
     h = model.features(x, cond) if k > 1 else None
     for _ in range(k - 1):
-        latent = model.infer(h, cond, sample=True)
+        latent = model.infer(h, cond, x=x, sample=True)
         log_p = model.p(latent.z, cond, size=tuple(x.shape[2:])).log_prob(x)
         found.append(log_p - model.log_ratio(latent.levels or (latent,), cond))
     return torch.stack(found)
@@ -139,8 +139,8 @@ def bound(log_w: Tensor, dim: int = 0) -> Tensor:
     return log_w.logsumexp(dim) - math.log(log_w.shape[dim])
 
 
-def _draw(model: Any, h: Tensor) -> tuple[Tensor, Distribution]:
-    latent = model.bottleneck(h, sample=True)
+def _draw(model: Any, x: Tensor, h: Tensor, output: Output) -> tuple[Tensor, Distribution]:
+    latent = model.infer(h, output.cond, x=x, sample=True)
     return latent.z, latent.q
 
 

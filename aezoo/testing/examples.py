@@ -179,6 +179,7 @@ def _works(bound: Bound) -> bool:
     import torch
 
     from aezoo.build import build
+    from aezoo.components.log_joint import stand_in
 
     try:
         model = build(bound, device="meta")
@@ -191,6 +192,7 @@ def _works(bound: Bound) -> bool:
         return True
     shape = model.encoder.out_shape
     try:
-        return model.bottleneck(torch.empty(2, *shape, device="meta")).q is not None
+        h = torch.empty(2, *shape, device="meta")
+        return model.bottleneck(h, **stand_in(model.bottleneck)).q is not None
     except (NotImplementedError, RuntimeError):  # it computes what meta tensors cannot
         return True

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aezoo.components.log_joint import reads_log_joint
 from aezoo.components.quantizers.nearest import perplexity, usage
 from aezoo.data.sets import ImageSet, Resident, order
 from aezoo.errors import TrainingError
@@ -151,6 +152,11 @@ class PriorTask:
     def __init__(
         self, model: Any, fit: ImageSet, validation: ImageSet, stage: Stage, seed: int, ranks: Ranks
     ):
+        if reads_log_joint(model.bottleneck):
+            raise TrainingError(
+                f"{model.spec}: the latents follow log p(x, z), of which the prior is a part, and "
+                "would move while it is fitted; train the model with that prior from the start"
+            )
         self.samples = len(fit)
         self._model, self._stage, self._ranks = model, stage, ranks
         model.requires_grad_(False)

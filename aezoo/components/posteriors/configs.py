@@ -54,6 +54,24 @@ class IAF:
 
 
 @dataclass(frozen=True, slots=True)
+class Hamiltonian:
+    dim: int  # latent channels D
+    steps: int = 3  # leapfrog steps K
+    step: float = 0.2  # their size epsilon at the start; learned, for every channel its own
+    max_step: float = 0.5  # epsilon stays below it
+    beta: float = 0.67  # beta_0 at the start, 1 / the first temperature; learned, within (0, 1)
+
+    def __post_init__(self) -> None:
+        at_least(1, dim=self.dim, steps=self.steps)
+        if not 0 < self.step < self.max_step:
+            raise ValueError(
+                f"step must be above 0 and below max_step = {self.max_step}, not {self.step}"
+            )
+        if not 0 < self.beta < 1:
+            raise ValueError(f"beta must be above 0 and below 1, not {self.beta}")
+
+
+@dataclass(frozen=True, slots=True)
 class TopK:
     dim: int  # latent channels D
     k: int  # values of a sample that are kept
@@ -337,6 +355,15 @@ RECORDS = (
         "arXiv:1602.02282",
         example="hvae(levels(res(8,depth=1,down=2),res(8,depth=1,down=2)),ladder(2,3,hidden=8),"
         "unres(8,depth=1),input=(1,8,8))",
+    ),
+    Component(
+        "hamiltonian",
+        config=Hamiltonian,
+        target="aezoo.components.posteriors.hamiltonian:HamiltonianPosterior",
+        summary="Gaussian moved by leapfrog steps along the model's own p(x, z)",
+        paper="Caterini, Doucet, Sejdinovic, Hamiltonian Variational Auto-Encoder, 2018, "
+        "arXiv:1805.11328",
+        example="hamiltonian(3,2)",
     ),
     Component(
         "noisy",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from aezoo.components.joint import Joint
+from aezoo.components.log_joint import reads_log_joint
 from aezoo.components.posteriors.configs import JointConfig
 from aezoo.errors import ShapeError
 from aezoo.latents import Latent
@@ -28,6 +29,11 @@ class JointPosterior(nn.Module):
             if getattr(part.entry.load(), "several_levels", False):
                 raise ShapeError(
                     f"joint puts posteriors of one level side by side; {part} has more"
+                )
+            if reads_log_joint(part.entry.load()):
+                raise ShapeError(
+                    f"{part} reads log p(x, z) of its own z, and in joint it has but a part of z; "
+                    "take it alone, or gaussian here"
                 )
             if isinstance(part.config, JointConfig):
                 raise ShapeError(

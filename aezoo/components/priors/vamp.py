@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from aezoo.checks import check_temperature, over_latents
+from aezoo.components.log_joint import reads_log_joint
 from aezoo.components.priors.configs import Vamp
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent
@@ -46,8 +47,14 @@ class VampPrior(nn.Module):
         """Make the pseudo-inputs of this model, whose encoder and posterior are then used.
 
         Raises:
-            CapabilityError: its posterior is a point.
+            CapabilityError: its posterior is a point, or reads log p(x, z).
         """
+        if reads_log_joint(model.bottleneck):
+            raise CapabilityError(
+                f"{model.spec}: vamp is a mixture of the model's posteriors, and this one reads "
+                "the model's log p(x, z), of which the prior is a part; take gaussian, or "
+                "prior=mog(10)"
+            )
         if getattr(model.bottleneck, "deterministic", False):
             raise CapabilityError(
                 f"{model.spec}: vamp is a mixture of the model's posteriors, and its bottleneck "

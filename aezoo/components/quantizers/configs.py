@@ -120,7 +120,7 @@ class SimVQ:
         _learned(self)
 
 
-def _learned(config: CosineVQ | SimVQ) -> None:
+def _learned(config: CosineVQ | SimVQ | QLAE) -> None:
     at_least(2, codes=config.codes)
     at_least(1, dim=config.dim)
     at_least(0.0, beta=config.beta)
@@ -211,6 +211,16 @@ class RFSQ:
             raise ValueError("needs at least one level count, each from 3 to 1000")
         if math.prod(self.levels) > 1 << 24:
             raise ValueError(f"makes {math.prod(self.levels):,} codes; at most 2^24 are counted")
+
+
+@dataclass(frozen=True, slots=True)
+class QLAE:
+    codes: int  # K, values of each channel
+    dim: int  # D
+    beta: float = 1.0  # weight of the commitment, against the values' own term
+
+    def __post_init__(self) -> None:
+        _learned(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,5 +384,17 @@ RECORDS = (
         ),
         caps=Capabilities(discrete=True),
         example="diveq(8,4)",
+    ),
+    Component(
+        "qlae",
+        config=QLAE,
+        target="aezoo.components.quantizers.qlae:QLAE",
+        summary="latent quantization: each channel to the nearest of a few learned values",
+        paper=(
+            "Hsu, Dorrell, Whittington, Wu, Finn, Disentanglement via Latent Quantization, 2023, "
+            "arXiv:2305.18378"
+        ),
+        caps=Capabilities(discrete=True),
+        example="qlae(5,4)",
     ),
 )

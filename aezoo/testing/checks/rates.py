@@ -51,7 +51,10 @@ def rate_is_monte_carlo(subject: Subject) -> None:
         require(latent.q is not None, f"{model.spec}: the latent has no q, so there is no rate")
         assert latent.q is not None
         h = model.features(x, cond).repeat_interleave(DRAWS, 0)
-        drawn = model.bottleneck(h, sample=True, generator=torch.Generator().manual_seed(2))
+        xs = x.repeat_interleave(DRAWS, 0)
+        conds = None if cond is None else cond.repeat_interleave(DRAWS, 0)
+        generator = torch.Generator().manual_seed(2)
+        drawn = model.infer(h, conds, x=xs, sample=True, generator=generator)
         if reads is not None:
             reads = reads.repeat_interleave(DRAWS, 0)
         log_ratio = drawn.q.log_prob(drawn.z) - log_prob(model.prior, drawn.z, reads)

@@ -41,7 +41,7 @@ def _follow(model: Any, n: int) -> None:
             by_level("the encoder's output", h).items(), shapes, strict=True
         ):
             same(name, level.shape, (n, *shape))
-        latent = model.infer(h, cond, sample=True)
+        latent = model.infer(h, cond, x=x, sample=True)
         same("z", latent.z.shape, (n, *model.bottleneck.out_shape))
         for name in ("rate", "penalty"):
             value = getattr(latent, name)
