@@ -360,6 +360,18 @@ GALLERY = (
         "prior iaf",
     ),
     Example(
+        "VAE with a diffusion prior",
+        "vae(mlp(64),gaussian(8),mlp(64),prior=diffusion(32,2,steps=50),input=(1,8,8))",
+        "prior diffusion",
+    ),
+    Example(
+        "latent diffusion over a map",
+        "ae(res(16,depth=1,down=2),point(4),unres(16,depth=1),"
+        "prior=diffusion(16,2,steps=50),input=(1,8,8))",
+        "Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, 2022, "
+        "arXiv:2112.10752",
+    ),
+    Example(
         "two-stage VAE",
         "vae(mlp(64),gaussian(8),mlp(64),prior=vae(hidden=64,depth=2),input=(1,8,8))",
         "prior vae",

@@ -170,7 +170,8 @@ def aezoo_priors() -> Iterable[Component]:
     ``log_prob(z_or_codes, cond=None, *, generator=None)`` is at most log p on average over the
     draws, so that the model's rate is at least the true one and its ELBO remains a bound. Over
     continuous latents exp(log_prob) is at most p on average too: ``model.log_prob(x, k=...)``
-    weights by it.
+    weights by it. One of which that holds in evaluation alone, while a cheaper bound is drawn in
+    training, says ``weighs_in_training = False``; objectives that weight refuse it.
 
     It may have more. ``attach(model)`` is called once with the built model, whose encoder it may
     use; it keeps the model out of its submodules. ``start(latents (N,D,*L))``, or codes, is

@@ -240,6 +240,23 @@ class IAFConfig:
         at_least(1, steps=self.steps, hidden=self.hidden)
 
 
+@dataclass(frozen=True, slots=True)
+class DiffusionConfig:
+    width: int = 128  # channels of the network
+    depth: int = 4  # its residual blocks
+    steps: int = 100  # T, in which noise is added; as many passes for a draw, and for a bound
+    log_snr_max: float = 8.0  # of the first step's noise, below the latents' own finest scale
+    log_snr_min: float = -6.0  # of the last step's, where nothing of z is to be seen
+
+    def __post_init__(self):
+        at_least(1, width=self.width, depth=self.depth, steps=self.steps)
+        if not self.log_snr_min < self.log_snr_max:
+            raise ValueError(
+                f"log_snr_max must be above log_snr_min = {self.log_snr_min}, not "
+                f"{self.log_snr_max}"
+            )
+
+
 _HERE = "aezoo.components.priors"
 
 RECORDS = (
@@ -447,5 +464,14 @@ RECORDS = (
         paper="Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, "
         "2016, arXiv:1606.04934",
         example="iaf(2,8)",
+    ),
+    Component(
+        "diffusion",
+        config=DiffusionConfig,
+        target=f"{_HERE}.diffusion:DiffusionPrior",
+        summary="diffusion over continuous latents, conditional; its log_prob is a bound",
+        caps=Capabilities(conditional=True),
+        paper="Kingma, Salimans, Poole, Ho, Variational Diffusion Models, 2021, arXiv:2107.00630",
+        example="diffusion(8,1,steps=3)",
     ),
 )

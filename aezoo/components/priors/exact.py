@@ -13,6 +13,11 @@ def is_exact(prior: Any) -> bool:
     return getattr(prior, "exact", True)
 
 
+def weighs_in_training(prior: Any) -> bool:
+    """Whether exp(``log_prob``) is at most the density on average in training too, as a weight."""
+    return getattr(prior, "weighs_in_training", True)
+
+
 def log_prob(
     prior: Any, given: Any, cond: Tensor | None = None, generator: Generator | None = None
 ) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from aezoo.checks import over_latents
 from aezoo.components.joint import Joint
 from aezoo.components.priors.configs import JointConfig
-from aezoo.components.priors.exact import closed_kl, is_exact, log_prob
+from aezoo.components.priors.exact import closed_kl, is_exact, log_prob, weighs_in_training
 from aezoo.errors import CapabilityError, ShapeError
 
 
@@ -64,6 +64,7 @@ class JointPrior(nn.Module):
                 )
         self.parts: Any = nn.ModuleList(made)
         self.exact = all(is_exact(part) for part in made)
+        self.weighs_in_training = all(weighs_in_training(part) for part in made)
 
     def distribution(self, like: Tensor) -> Joint | None:
         """The parts' of one sample of ``like`` (B,D,*L), where each has one."""
