@@ -323,8 +323,8 @@ def _as_value(given: Any) -> Value:
     if isinstance(given, list | tuple):
         return tuple(_as_value(item) for item in given)
     # A numpy.float64 is a float, and is written otherwise.
-    plain = getattr(given, "item", None) if isinstance(given, numbers.Number) else None
-    return given if plain is None else plain()
+    is_number = issubclass(type(given), numbers.Number)
+    return given.item() if is_number and hasattr(given, "item") else given
 
 
 def _override_one(bound: Bound, path: list[str], value: Value, whole: str) -> Bound:

@@ -154,6 +154,9 @@ def test_what_cannot_be_saved(tmp_path):
     tied.register_parameter("again", next(tied.parameters()))
     with pytest.raises(WeightsError, match="are the same memory"):
         save_pretrained(tied, tmp_path / "m")
+    for turned in (torch.float64, torch.float16):
+        with pytest.raises(WeightsError, match=rf"is of {turned}.*save model.to\(torch.float32\)"):
+            save_pretrained(make().to(turned), tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
 

@@ -36,12 +36,14 @@ def save_pretrained(
 
     Raises:
         WeightsError: two of the model's tensors share memory (they could not be told apart
-            after loading), or a tensor is on the meta device.
+            after loading), a tensor is on the meta device, or of another precision than the
+            model of that spec has, as after ``model.half()``: it would not load.
     """
     folder = Path(folder)
     card = model.card if card is None else card
     config = configs.config_of(model, license)
     tensors = _tensors(model)
+    _check_precision(model, tensors)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
         new = Path(temporary)
@@ -66,6 +68,17 @@ def digest(model: Any) -> str:
         WeightsError: as `save_pretrained` does.
     """
     return hashlib.sha256(save(_tensors(model), metadata={"format": "pt"})).hexdigest()
+
+
+def _check_precision(model: Any, tensors: dict[str, torch.Tensor]) -> None:
+    from aezoo.build import build
+
+    for name, fresh in build(model.bound, device="meta").state_dict().items():
+        if name in tensors and tensors[name].dtype != fresh.dtype:
+            raise WeightsError(
+                f"{name!r} is of {tensors[name].dtype}, and saved models have it in {fresh.dtype}; "
+                f"save model.to({fresh.dtype}), and turn what is loaded"
+            )
 
 
 def _tensors(model: Any) -> dict[str, torch.Tensor]:

@@ -49,7 +49,7 @@ def check_latent(model: Any, z: Tensor) -> None:
 
 def check_codes(model: Any, codes: Any) -> None:
     """Raises ShapeError unless codes are (B, *L) or (B, q, *L) of the model, of any size L where
-    the decoder serves any; ValueError unless they are integers in [0, K). One check a level."""
+    the decoder serves any, level by level; ValueError unless they are integers in [0, K)."""
     given, books = levels(codes), levels(model.bottleneck.num_codes)
     if len(given) != len(books):
         raise ValueError(
