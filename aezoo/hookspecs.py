@@ -127,14 +127,6 @@ def aezoo_posteriors() -> Iterable[Component]:
     `aezoo.components.posteriors.augmented.Augmented`, which knows the draw's weight and no more:
     p(x,z) / exp(q.log_prob(z)) must be p(x) on average over the draws.
 
-    One that looks at what the model says of a z has ``reads_log_joint = True`` in its class and
-    serves the family vae: ``forward(h, *, log_joint, sample, generator)``, where
-    ``log_joint(z (B,D,*L)) -> (B,)`` is log p(x,z) in nats of the x at hand, under its condition.
-    It may be called any number of times; `aezoo.components.log_joint.gradient` gives its gradient,
-    under torch.no_grad as well. Where z is drawn together with something else, v, its q is an
-    `aezoo.components.posteriors.augmented.Augmented`, which knows the draw's weight and no more:
-    p(x,z) / exp(q.log_prob(z)) must be p(x) on average over the draws.
-
     A hierarchy, of the family hvae, has the prior of its latents in it and says so by
     ``own_prior = True`` in its class. ``T(config, in_shape, cond_dim)``, where ``cond_dim`` is
     the width E of the condition's embedding, or None, and ``in_shape`` one of each feature map
