@@ -111,7 +111,7 @@ def test_version():
 
 
 @pytest.mark.parametrize("name", ["list", "info", "plugins", "spec", "train", "reconstruct",
-                                  "sample", "publish", "quickstart"])  # fmt: skip
+                                  "interpolate", "sample", "publish", "quickstart"])  # fmt: skip
 def test_every_command_has_help(name):
     assert name in run("--help").stdout
     assert "Usage" in run(name, "--help").stdout
@@ -474,6 +474,81 @@ def test_video_goes_in_and_out_as_gif(models, tmp_path):
     assert "s.png" in unboxed(wrong)
     error = run("reconstruct", models / "fixed-film", path, "--out", out, code=2).stderr
     assert "takes 4 frames of 8x8 alone" in " ".join(error.split())
+
+
+def test_interpolate_draws_the_way_between_two_pictures(models, photograph, tmp_path):
+    other = tmp_path / "other.png"
+    Image.new("L", (20, 30), 90).save(other)
+    out = tmp_path / "way.png"
+    said = run("interpolate", models / "digits", photograph, other, "--steps", 3, "--out", out)
+    with Image.open(out) as image:
+        assert (image.size, image.mode) == ((5 * 64 + 4 * 2, 64), "L")
+        got = np.asarray(image)[::8].reshape(8, -1)
+    model = aezoo.create(f"local:{models / 'digits'}")
+    from aezoo import pictures
+    from aezoo.data.folder import picture
+
+    a, b = (pictures.tensor(picture(p, (1, 8, 8)).transpose(1, 2, 0)) for p in (photograph, other))
+    with torch.inference_mode():
+        way = [row.clamp(0, 1) for row in model.interpolate(a, b, 3)]
+    shown = pictures.pixels(torch.cat([a, *way, b]))
+    for i, image in enumerate(shown):
+        assert (got[:, i * 66 : i * 66 + 64 : 8] == image[..., 0]).all()
+    ends = [float((y - x).square().mean()) for x, y in ((a, way[0]), (b, way[-1]))]
+    assert f"3 steps, mse of the ends {ends[0]:.6f} and {ends[1]:.6f}" in said.stdout
+    run("interpolate", models / "digits", photograph, other, "--plain", "--out", out)
+    with Image.open(out) as image:
+        assert image.size == (8 * 64 + 7 * 2, 64)
+
+
+def test_interpolate_takes_rows_video_and_conditions(models, photograph, tmp_path):
+    from aezoo import pictures
+
+    out = tmp_path / "way.png"
+    rows = ["interpolate", models / "digits", "--rows", "3,14", "--out", out]
+    assert "--data digits" in run(*rows, code=2).stderr  # it was not trained
+    run(*rows, "--data", "digits", "--steps", 2)
+    x = aezoo.load_data("digits", "test[3:4]").images[0, 0]
+    with Image.open(out) as image:
+        assert (np.asarray(image)[:64:8, :64:8] == x).all()
+    assert "rows that are not there" in run(
+        *rows[:2], "--rows", "0,9999", "--data", "digits", "--out", out, code=2
+    ).stderr  # fmt: skip
+
+    clip = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    for name, frames in (("a", clip), ("b", clip[::-1]), ("c", clip[:2])):
+        (tmp_path / f"{name}.gif").write_bytes(pictures.gif(frames))
+    a, b, c = (tmp_path / f"{name}.gif" for name in "abc")
+    film = ["interpolate", models / "film", a]
+    run(*film, b, "--steps", 2, "--plain", "--out", tmp_path / "way.gif")
+    assert pictures.read_frames(tmp_path / "way.gif", 1).shape == (4, 64, 2 * 64 + 2, 1)
+    error = run(*film, c, "--out", tmp_path / "way.gif", code=2).stderr
+    assert "both need one size" in " ".join(error.split())
+
+    labelled = ["interpolate", models / "labelled", photograph, photograph, "--out", out]
+    assert "--cond 3" in run(*labelled, code=2).stderr
+    run(*labelled, "--cond", 3)
+    run("interpolate", models / "halved", photograph, photograph, "--out", out)
+
+
+def test_interpolate_refuses(models, photograph, tmp_path):
+    way = ["interpolate", models / "photos", photograph]
+    out = tmp_path / "x.png"
+    error = run(*way, photograph, "--out", out, code=2).stderr
+    assert "from one code to another there is no way" in " ".join(error.split())
+    for wrong in ([], [photograph, photograph], [photograph, "--rows", "0,1"]):
+        assert "nametwopictures" in unboxed(run(*way, *wrong, "--out", out, code=2).stderr)
+    alone = ["interpolate", models / "digits", "--out", out]
+    assert "nametwopictures" in unboxed(run(*alone, code=2).stderr)
+    assert "tworowssuchas3,14" in unboxed(run(*alone, "--rows", "3", code=2).stderr)
+    two = ["interpolate", models / "digits", photograph, photograph]
+    assert "isof--rows" in unboxed(run(*two, "--data", "digits", "--out", out, code=2).stderr)
+    assert "PNG" in run(*two, "--out", tmp_path / "x.jpg", code=2).stderr
+    png = tmp_path / "a.png"
+    Image.new("L", (8, 8)).save(png)
+    before = png.read_bytes()
+    error = run("interpolate", models / "digits", png, png, "--out", png, code=2).stderr
+    assert "nameanotherfile" in unboxed(error) and png.read_bytes() == before
 
 
 def test_sample_takes_labels(models, tmp_path):

@@ -1,4 +1,4 @@
-"""`aezoo reconstruct` and `aezoo sample`: pictures in, pictures out; video as GIF."""
+"""`aezoo reconstruct`, `interpolate` and `sample`: pictures in, pictures out; video as GIF."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aezoo.errors import CapabilityError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 PANEL = "Use"
 Source = Annotated[
@@ -27,6 +28,7 @@ KINDS = {".png": "a picture", ".gif": "video"}  # what is written in which file
 
 def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(reconstruct)
+    app.command(rich_help_panel=PANEL)(interpolate)
     app.command(rich_help_panel=PANEL)(sample)
 
 
@@ -60,8 +62,7 @@ def reconstruct(
     model = options.load_model(source, on)
     targets = _targets(images, out, _suffix(model))
     told = _condition(model, cond, 1, on)
-    if told is None and model.cond is not None and not hasattr(model.cond, "of"):
-        raise CapabilityError(f"{source} needs its condition: --cond {_example(model.cond)}")
+    _check_told(source, model, told)
     from aezoo.train.checkpoint import write_atomic
 
     for path, target in zip(images, targets, strict=True):
@@ -79,6 +80,84 @@ def reconstruct(
         size = "x".join(map(str, (width, height, *frames)))
         figures = f"mse {mse:.6f}  psnr {pictures.psnr(mse):.2f} dB"
         console.say(f"{path}  {size}  {figures}  -> {target}")
+
+
+def interpolate(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="The picture to write, x.png; x.gif of video.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="A B", help="Two picture files.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="With --rows: data set or folder of pictures; by default what it was trained on."
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(metavar="I,J", help="In place of A and B: two rows, from 0.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of the data set.")] = "test",
+    steps: Annotated[int, typer.Option(min=2, help="Pictures on the way, its ends too.")] = 8,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The way alone, without the originals at its ends.")
+    ] = False,
+    max_side: Annotated[
+        int | None, typer.Option(min=1, help="Scale larger pictures down to this many pixels.")
+    ] = None,
+    cond: Annotated[
+        str | None, typer.Option(help="The condition of both: a label, 3, or numbers, 0.5,0.2.")
+    ] = None,
+    device: options.Device = "auto",
+) -> None:
+    """Draw the way from one picture to another in a model's latents, from left to right.
+
+    It is a line, or what is straight where the latents lie: an arc on a sphere, a geodesic in
+    hyperbolic space. The ends are the reconstructions; the originals stand beside them. B gets
+    the size of A.
+    """
+    _check_suffix(out, out.suffix)
+    if (rows is None) == (not images) or len(images or (1, 2)) != 2:
+        raise typer.BadParameter("name two pictures, or two rows of a data set: --rows 0,1")
+    if images and out.resolve() in {path.resolve() for path in images}:
+        raise typer.BadParameter(f"{out} is the picture to be read; name another file")
+    if data is not None and rows is None:
+        raise typer.BadParameter("--data is of --rows: --rows 0,1")
+    chosen = None if rows is None else _rows(rows)
+    options.room(out.parent)
+    on = options.device(device)
+    import numpy as np
+    import torch
+
+    from aezoo import pictures
+    from aezoo.train.checkpoint import write_atomic
+
+    model = options.load_model(source, on)
+    _check_suffix(out, _suffix(model))
+    if model.capabilities.codes:
+        raise CapabilityError(
+            f"{source} has codes, and from one code to another there is no way; a model of "
+            "continuous latents has one: ae, vae, hvae"
+        )
+    told = _condition(model, cond, 1, on)
+    _check_told(source, model, told)
+    if chosen is None:
+        originals = _two_pictures(images or [], model, max_side)
+        x = torch.cat([pictures.tensor(image) for image in originals]).to(on)
+    else:
+        x = _rows_of(source, model, data, split, chosen, on)
+    with torch.inference_mode():
+        told = told if model.cond is not None else None
+        way = model.interpolate(x[:1], x[1:], steps, told)[:, 0].clamp(0, 1)
+    errors = (way[[0, -1]] - x).double().square().flatten(1).mean(1).tolist()
+    shown = pictures.pixels(way)
+    if not plain:
+        first, last = pictures.pixels(x)
+        shown = np.stack([first, *shown, last])
+    image = pictures.grid(pictures.enlarge_to(shown, CELL), len(shown))
+    write_atomic(out, pictures.encoded(image)[0])
+    ends = " and ".join(f"{error:.6f}" for error in errors)
+    console.say(f"{steps} steps, mse of the ends {ends} -> {out}")
 
 
 def sample(
@@ -121,6 +200,59 @@ def sample(
     image = pictures.grid(pictures.enlarge_to(pictures.pixels(x), CELL), columns)
     write_atomic(out, pictures.encoded(image)[0])
     console.say(f"{n} samples, seed {seed}, temperature {temperature:g} -> {out}")
+
+
+def _check_told(source: str, model: Any, told: Any) -> None:
+    if told is None and model.cond is not None and not hasattr(model.cond, "of"):
+        raise CapabilityError(f"{source} needs its condition: --cond {_example(model.cond)}")
+
+
+def _rows(text: str) -> list[int]:
+    """``3,14`` as [3, 14]."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise typer.BadParameter(f"expected two rows such as 3,14: {text}")
+    return [int(part) for part in parts]
+
+
+def _rows_of(
+    source: str, model: Any, data: str | None, split: str, rows: list[int], on: Any
+) -> Tensor:
+    """Two rows of a data set, (2, C, *S)."""
+    import torch
+
+    from aezoo.data.sets import Resident, load
+    from aezoo.data.shape import shape_of
+    from aezoo.errors import DataError
+    from aezoo.hub.origin import trained_on
+
+    name = data or trained_on(source)
+    if not name:
+        raise DataError(
+            f"{source} does not say what it was trained on; name the data set of the rows: "
+            "--data digits"
+        )
+    size = model.input_shape if shape_of(name) is None else None
+    found = [load(name, f"{split}[{row}:{row + 1}]", size=size) for row in rows]
+    each = (Resident(one, on, binary="fixed").batch(torch.arange(1))[0] for one in found)
+    return torch.cat(list(each))
+
+
+def _two_pictures(images: list[Path], model: Any, max_side: int | None) -> list[np.ndarray]:
+    """Both as the model takes them; the second in the size of the first."""
+    from aezoo.data.folder import picture
+    from aezoo.errors import DataError
+
+    first, second = (_picture(path, model, max_side) for path in images)
+    if first.shape == second.shape:
+        return [first, second]
+    if first.ndim == 4:
+        raise DataError(
+            f"{images[1]} has {second.shape[0]} frames of {second.shape[2]}x{second.shape[1]}, and "
+            f"{images[0]} {first.shape[0]} of {first.shape[2]}x{first.shape[1]}; both need one size"
+        )
+    height, width, channels = first.shape
+    return [first, picture(images[1], (channels, height, width)).transpose(1, 2, 0)]
 
 
 def _targets(images: list[Path], out: Path, suffix: str) -> list[Path]:
