@@ -528,6 +528,11 @@ GALLERY = (
         "quantizer rfsq",
     ),
     Example(
+        "residual LFQ",
+        "vqvae(res(16,depth=1,down=2),rlfq(2,6),unres(16,depth=1),input=(1,8,8))",
+        "quantizer rlfq",
+    ),
+    Example(
         "SQ-VAE",
         "vqvae(res(16,depth=1,down=2),sqvae(32,8),unres(16,depth=1),input=(1,8,8))",
         "quantizer sqvae",

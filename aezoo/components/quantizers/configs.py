@@ -224,6 +224,33 @@ class QLAE:
 
 
 @dataclass(frozen=True, slots=True)
+class RLFQ:
+    q: int  # steps, codes a place
+    dim: int  # D, bits a step
+    entropy: float = 0.1  # of each step, as in lfq: weight of the entropy penalty
+    gamma: float = 1.0  # of the batch's entropy, against that of each place
+    joint: int = 18  # bits whose entropy over the batch is exact; of more it is an upper bound
+    temperature: float = 0.01  # of the soft assignments in the entropies, in each step's own size
+    beta: float = 0.25  # of each step: weight of the commitment penalty
+
+    def __post_init__(self) -> None:
+        at_least(1, q=self.q)
+        assert self.step  # its own arguments are checked there
+
+    @property
+    def step(self) -> LFQ:
+        """The arguments of one step."""
+        return LFQ(
+            self.dim,
+            entropy=self.entropy,
+            gamma=self.gamma,
+            joint=self.joint,
+            temperature=self.temperature,
+            beta=self.beta,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Levels:
     parts: tuple[Any, ...] = rest("quantizer")  # the largest map first
     depth: int = 2  # residual blocks between a level and the one below
@@ -396,5 +423,17 @@ RECORDS = (
         ),
         caps=Capabilities(discrete=True),
         example="qlae(5,4)",
+    ),
+    Component(
+        "rlfq",
+        config=RLFQ,
+        target="aezoo.components.quantizers.rlfq:RLFQ",
+        summary="residual LFQ: the signs of what the signs before left over, at half the size",
+        paper=(
+            "Yu, Lezama, Gundavarapu et al., Language Model Beats Diffusion: Tokenizer is Key to "
+            "Visual Generation, 2023, arXiv:2310.05737"
+        ),
+        caps=Capabilities(discrete=True),
+        example="rlfq(2,4)",
     ),
 )
