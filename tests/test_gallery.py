@@ -113,8 +113,7 @@ def test_names_are_given_once() -> None:
 
 
 def test_every_example_has_its_paper() -> None:
-    without = {e.name for e in GALLERY if not citation(e)}
-    assert without <= {"VAE, absolute error"}
+    assert not [e.name for e in GALLERY if not citation(e)]
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -108,6 +108,8 @@ RECORDS = (
         config=LaplaceConfig,
         target=f"{_HERE}.laplace:LaplaceLikelihood",
         summary="absolute error with a fixed or learned scale",
+        paper="Laplace, Memoir on the Probability of the Causes of Events, 1774, "
+        "doi:10.1214/ss/1177013621",
     ),
     Component(
         "logistic_mixture",

@@ -1,4 +1,8 @@
-"""Laplace pixels: the absolute error, with a fixed, a learned, or a per-pixel scale."""
+"""Laplace pixels: the absolute error, with a fixed, a learned, or a per-pixel scale.
+
+The law of errors of Laplace, Memoir on the Probability of the Causes of Events, 1774, in English
+doi:10.1214/ss/1177013621.
+"""
 
 from __future__ import annotations
 
