@@ -345,6 +345,11 @@ GALLERY = (
         "posterior iaf",
     ),
     Example(
+        "Hamiltonian VAE",
+        "vae(mlp(64),hamiltonian(8,3),mlp(64),likelihood=bernoulli,input=(1,8,8))",
+        "posterior hamiltonian",
+    ),
+    Example(
         "VAE with a RealNVP prior",
         "vae(mlp(64),gaussian(8),mlp(64),prior=realnvp(4,32),input=(1,8,8))",
         "prior realnvp",
