@@ -171,6 +171,8 @@ def random_bound(rng: random.Random) -> Bound:
             return rng.choice(["resnet18", "resnet18.a1_in1k"])
         if hint == tuple[int, ...] and field.name != "input":
             return tuple(sorted(rng.sample(range(30), rng.randint(1, 3))))
+        if hint == tuple[float, ...]:
+            return tuple(rng.uniform(0.01, 0.99) for _ in range(rng.randint(1, 5)))
         match field.name:
             case "input":
                 return tuple(rng.randint(1, 99) for _ in range(rng.randint(2, 4)))
