@@ -262,8 +262,7 @@ def _layers(layers: tuple[int, ...]) -> None:
 class MSSSIM:
     weight: float = 1.0  # of 1 - MS-SSIM, for each value of x
     window: int = 11  # pixels a side, at the coarsest scale as well
-    # Of each scale, the finest first; the next has half as many pixels a side.
-    weights: tuple[float, ...] = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    weights: tuple[float, ...] = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first
 
     def __post_init__(self) -> None:
         at_least(0.0, weight=self.weight)
