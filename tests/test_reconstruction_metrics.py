@@ -13,8 +13,8 @@ from torch import Tensor
 
 from aezoo import bench
 from aezoo.build import build
-from aezoo.data.sets import ImageSet, load
 from aezoo.components.ssim import WEIGHTS, ms_ssim, smallest, ssim
+from aezoo.data.sets import ImageSet, load
 from aezoo.errors import ChecksumError, ShapeError
 from aezoo.metrics import reconstruction
 from aezoo.metrics.base import Run
