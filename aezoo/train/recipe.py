@@ -164,7 +164,7 @@ class Recipe:
                 raise RecipeError(
                     f"{self.name}: the stage [{where}] has a warm-up of {warmup:,} steps and "
                     f"{total:,} in all, so it would never come to its learning rate; give it more "
-                    f"steps or epochs, or a smaller warmup: none is {min(200, total // 20)} here"
+                    f"steps or epochs, or a smaller warmup: left away it is {min(200, total // 20)}"
                 )
             stages[name] = dataclasses.replace(stage, warmup=warmup)
         sizes = {**self.sizes, size: dataclasses.replace(chosen, **stages)}
