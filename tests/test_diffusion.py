@@ -411,6 +411,8 @@ def test_weights_are_refused_in_training_alone() -> None:
         model = aezoo.create(spec.format(posterior, prior)).train()
         with pytest.raises(CapabilityError, match="in evaluation alone"):
             model.loss(x)
+        with pytest.raises(CapabilityError, match=r"model\.eval"):
+            model.log_prob(x, k=2)
         assert torch.isfinite(model.eval().loss(x).total)
     model = aezoo.create(spec.format("gaussian(2)", "vae(2,8,1)")).train()
     assert torch.isfinite(model.loss(x).total)

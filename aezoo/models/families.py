@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from aezoo.checks import whole
 from aezoo.components.log_joint import reads_log_joint
-from aezoo.components.priors.exact import closed_kl, level_log_probs, log_prob
+from aezoo.components.priors.exact import check_weights, closed_kl, level_log_probs, log_prob
 from aezoo.components.priors.uniform import uniform_log_probs
 from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, levels
@@ -136,6 +136,7 @@ class VAE(Autoencoder):
     ) -> Tensor:
         whole(1, k=k)
         self._check_bound()
+        check_weights(self)
         if hasattr(self.cond, "infer"):
             if cond is None:  # p(x) is the mean of p(x|y) over y
                 classes = torch.arange(self.cond.classes, device=x.device)

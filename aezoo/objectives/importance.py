@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from aezoo.components.priors.exact import weighs_in_training
+from aezoo.components.priors.exact import check_weights
 from aezoo.errors import CapabilityError
 from aezoo.latents import Losses, Output, normals
 from aezoo.objectives.configs import CIWAE, IWAE, MIWAE, PIWAE, DReG
@@ -126,7 +126,7 @@ def log_weights(model: Any, x: Tensor, output: Output, k: int) -> Tensor:
     cond = output.cond
     if any(latent.q is None for latent in output.latents):
         raise _no_posterior(model)
-    _check_prior(model)
+    check_weights(model)
     found = [-output.distortion - model.log_ratio(output.latents, cond)]
     h = model.features(x, cond) if k > 1 else None
     for _ in range(k - 1):
@@ -151,17 +151,8 @@ def _given(model: Any, output: Output) -> tuple[Tensor, Distribution]:
     latent = one_latent(model, output)
     if latent.q is None:
         raise _no_posterior(model)
-    _check_prior(model)
+    check_weights(model)
     return latent.z, latent.q
-
-
-def _check_prior(model: Any) -> None:
-    if model.training and not weighs_in_training(model.prior):
-        raise CapabilityError(
-            f"{model.spec}: importance weights need the density of the prior, or draws of which it "
-            f"is the mean, and {model.bound.config.prior} gives these in evaluation alone; take "
-            "objective=elbo, or prior=vae"
-        )
 
 
 def _no_posterior(model: Any) -> CapabilityError:

@@ -245,8 +245,8 @@ class DiffusionConfig:
     width: int = 128  # channels of the network
     depth: int = 4  # its residual blocks
     steps: int = 100  # T, in which noise is added; as many passes for a draw, and for a bound
-    log_snr_max: float = 8.0  # of the first step's noise, below the latents' own finest scale
-    log_snr_min: float = -6.0  # of the last step's, where nothing of z is to be seen
+    log_snr_max: float = 8.0  # of u_0, whose noise is below the finest scale of the latents
+    log_snr_min: float = -6.0  # of u_T, in which nothing of z is to be seen
 
     def __post_init__(self):
         at_least(1, width=self.width, depth=self.depth, steps=self.steps)

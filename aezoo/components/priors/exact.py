@@ -7,6 +7,8 @@ from typing import Any
 from torch import Generator, Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from aezoo.errors import CapabilityError
+
 
 def is_exact(prior: Any) -> bool:
     """Whether ``log_prob`` is the density; else it is a bound from below that is drawn."""
@@ -16,6 +18,16 @@ def is_exact(prior: Any) -> bool:
 def weighs_in_training(prior: Any) -> bool:
     """Whether exp(``log_prob``) is at most the density on average in training too, as a weight."""
     return getattr(prior, "weighs_in_training", True)
+
+
+def check_weights(model: Any) -> None:
+    """Raises CapabilityError where p(z) cannot be a weight: in training, of a prior that says so."""
+    if model.training and not weighs_in_training(model.prior):
+        raise CapabilityError(
+            f"{model.spec}: importance weights need the prior's density, or draws whose mean it "
+            f"is, and {model.bound.config.prior} gives these in evaluation alone: call model.eval()"
+            "; to train, take objective=elbo, or prior=vae"
+        )
 
 
 def log_prob(
