@@ -21,7 +21,7 @@ def weighs_in_training(prior: Any) -> bool:
 
 
 def check_weights(model: Any) -> None:
-    """Raises CapabilityError where p(z) cannot be a weight: in training, of a prior that says so."""
+    """Raises CapabilityError in training, where the prior says that p(z) is no weight there."""
     if model.training and not weighs_in_training(model.prior):
         raise CapabilityError(
             f"{model.spec}: importance weights need the prior's density, or draws whose mean it "
