@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal
+from torch.distributions import Independent, MultivariateNormal, Normal
 
 import aezoo
 from aezoo.bench.run import run
@@ -18,6 +18,7 @@ from aezoo.components.log_joint import gradient, reads_log_joint
 from aezoo.components.posteriors.configs import Hamiltonian
 from aezoo.components.posteriors.hamiltonian import HamiltonianPosterior, leapfrog
 from aezoo.errors import CapabilityError, ShapeError, TrainingError
+from aezoo.latents import Latent
 from aezoo.metrics.likelihood import importance_bound
 from aezoo.models.families import VAE
 from aezoo.resolve import resolve, resolved
@@ -415,6 +416,43 @@ def test_it_is_benched() -> None:
     assert found["nll-iwae-20"] < found["-elbo"]
     assert math.isfinite(found["mse"])
     assert any("no closed mean" in text for text in said)
+
+
+class SemiAmortised(torch.nn.Module):
+    """What else the contract is for: q's mean goes up log p(x, z) before z is drawn."""
+
+    reads_log_joint = True
+
+    def __init__(self, start: Any):
+        super().__init__()
+        self.start, self.out_shape = start, start.out_shape
+
+    def forward(self, h: Tensor, *, log_joint: Any, sample: bool = False, generator: Any = None):
+        q = self.start(h).q.base_dist
+        mu = q.loc
+        for _ in range(10):
+            mu = mu + 0.05 * gradient(log_joint, mu)
+        z = mu
+        if sample:
+            z = mu + q.scale * torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
+        return Latent(z=z, q=Independent(Normal(mu, q.scale), 1))
+
+
+def test_a_semi_amortised_posterior_is_served_as_well() -> None:
+    model, marginal = linear("gaussian(2)")
+    x = marginal.sample((16,)).view(16, 1, 2, 3)
+    exact = marginal.log_prob(x.flatten(1)).mean()
+    with torch.no_grad():
+        plain = model.elbo(x.repeat(50, 1, 1, 1)).mean()
+        model.bottleneck = SemiAmortised(model.bottleneck)
+        better = model.elbo(x.repeat(50, 1, 1, 1)).mean()
+    assert plain + 1 < better < exact
+    model.loss(x).total.backward()  # the KL in closed form, through ten steps to the encoder
+    assert model.bottleneck.start.project.weight.grad.abs().max() > 0
+    digits = aezoo.create("vae(mlp(16),gaussian(2),mlp(16),likelihood=bernoulli,input=(1,8,8))")
+    digits.bottleneck = SemiAmortised(digits.bottleneck)
+    rows = run(digits, data="digits", metrics="likelihood,posterior", device="cpu", n=64)
+    assert {"-elbo", "active-units", "mutual-information"} <= {row.metric for row in rows}
 
 
 def test_what_it_cannot_do_is_said() -> None:
