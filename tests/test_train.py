@@ -192,7 +192,7 @@ def test_a_warm_up_as_long_as_the_training(tmp_path: Path) -> None:
     spec = VQ.replace("REVIVE", "0.0")
     first, second = Stage(steps=50, batch=60), Stage(epochs=2, batch=60, warmup=40)
     found = Recipe("x", spec, "digits", {"cpu": Size(first, second)})
-    message = r"x: the stage \[cpu.prior\] has a warm-up of 40 steps and 40 in all.* left away it is 2"
+    message = r"x: the stage \[cpu.prior\] has a warm-up of 40 steps and 40 in.* left away it is 2"
     with pytest.raises(RecipeError, match=message):
         run(found, run_dir=tmp_path, quiet=True)
     assert not list(tmp_path.iterdir())
