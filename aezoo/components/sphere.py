@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
+from aezoo.components import draws
 from aezoo.components.bessel import log_0f1, ratio
 from aezoo.components.nd import flat
 
@@ -116,9 +117,7 @@ class VonMisesFisher(Distribution):
         """One z (B,D,*L) a row, with gradient to mu and kappa; drawn where the generator is."""
         mu, kappa = self.mu.detach(), self.kappa.detach()
         angle = angles(kappa, self.dim, generator).to(mu.dtype)
-        where = mu.device if generator is None else generator.device
-        normal = torch.randn(mu.shape, generator=generator, device=where, dtype=mu.dtype)
-        aside = tangent(normal.to(mu.device), mu)
+        aside = tangent(draws.normal(mu.shape, mu, generator), mu)
         z = angle.cos() * mu + angle.sin() * aside
         if torch.is_grad_enabled():
             # mu moved by dmu rotates z by dmu mu' - mu dmu'; kappa moves the angle.
@@ -177,10 +176,7 @@ def angles(kappa: Tensor, dim: int, generator: torch.Generator | None = None) ->
     fixed size, which waits for nothing.
     """
     kappa, m = kappa.double(), dim - 1
-    where = kappa.device if generator is None else generator.device
-    size = (3, PROPOSALS, *kappa.shape)
-    uniform = torch.rand(size, generator=generator, device=where, dtype=torch.float64)
-    radius, turn, test = uniform.to(kappa.device).unbind(0)
+    radius, turn, test = draws.uniform((3, PROPOSALS, *kappa.shape), kappa, generator).unbind(0)
     root = (4 * kappa.square() + m * m).sqrt()
     b = m / (2 * kappa + root)
     a = (m + 2 * kappa + root) / 4

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Generator, Tensor
+
+from aezoo.components import draws
 
 
 def normal(x: Tensor, generator: Generator | None) -> Tensor:
     """N(0, 1) of x's shape (B, C, *S), from the generator or the global one of x's device."""
-    where = x.device if generator is None else generator.device
-    return torch.randn(x.shape, generator=generator, device=where, dtype=x.dtype).to(x.device)
+    return draws.normal(x.shape, x, generator)
 
 
 def uniform_places(x: Tensor, generator: Generator | None) -> Tensor:
     """U(0, 1), (B, 1, *S): one number for all channels of a place."""
-    where = x.device if generator is None else generator.device
-    shape = (len(x), 1, *x.shape[2:])
-    return torch.rand(shape, generator=generator, device=where, dtype=x.dtype).to(x.device)
+    return draws.uniform((len(x), 1, *x.shape[2:]), x, generator)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aezoo.components import bits
+from aezoo.components import bits, draws
 from aezoo.components.nd import pointwise, wide
 from aezoo.components.one_hot import annealed
 from aezoo.components.posteriors.configs import Bits
@@ -50,9 +50,8 @@ class BernoulliPosterior(nn.Module):
         q = bits.Bits(logits, 1)
         if not sample:
             return Latent(z=q.mode, q=q)
-        where = logits.device if generator is None else generator.device
-        u = torch.rand(logits.shape, generator=generator, device=where, dtype=logits.dtype)
-        u = u.to(logits.device).clamp(min=torch.finfo(u.dtype).tiny)
+        u = draws.uniform(logits.shape, logits, generator)
+        u = u.clamp(min=torch.finfo(u.dtype).tiny)
         score = logits + u.logit()
         z = (score > 0).to(logits.dtype)
         if self.training and self.config.estimator == "concrete":

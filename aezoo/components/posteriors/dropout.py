@@ -11,6 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from aezoo.components import draws
+from aezoo.components.nd import wide
 from aezoo.components.posteriors.configs import Dropout, Point
 from aezoo.components.posteriors.point import PointPosterior
 from aezoo.latents import Latent
@@ -32,7 +34,6 @@ class DropoutPosterior(nn.Module):
     ) -> Latent:
         z = self.point(h).z
         if self.training:
-            where = z.device if generator is None else generator.device
-            kept = torch.rand(z.shape, generator=generator, device=where) >= self.p
-            z = z * kept.to(z.device) / (1 - self.p)
+            kept = draws.uniform(z.shape, wide(z), generator) >= self.p
+            z = z * kept / (1 - self.p)
         return Latent(z=z)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aezoo.components import draws
 from aezoo.components.flows.chain import Step
 from aezoo.components.flows.distribution import FlowDistribution, rows
 from aezoo.components.nd import pointwise, wide
@@ -56,6 +57,4 @@ class FlowPosterior(nn.Module):
         q = FlowDistribution(mu, sigma, self.steps, contexts)
         if not sample:
             return Latent(z=q.push(torch.zeros_like(mu)), q=q)
-        where = mu.device if generator is None else generator.device
-        epsilon = torch.randn(mu.shape, generator=generator, device=where, dtype=mu.dtype)
-        return Latent(z=q.push(epsilon.to(mu.device)), q=q)
+        return Latent(z=q.push(draws.normal(mu.shape, mu, generator)), q=q)

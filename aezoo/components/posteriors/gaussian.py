@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
+from aezoo.components import draws
 from aezoo.components.nd import pointwise, wide
 from aezoo.components.posteriors.configs import Gaussian
 from aezoo.latents import Latent
@@ -31,7 +32,4 @@ class GaussianPosterior(nn.Module):
         q = Independent(Normal(mu, sigma, validate_args=False), mu.ndim - 1, validate_args=False)
         if not sample:
             return Latent(z=mu, q=q)
-        where = mu.device if generator is None else generator.device
-        epsilon = torch.randn(mu.shape, generator=generator, device=where, dtype=mu.dtype)
-        epsilon = epsilon.to(mu.device)
-        return Latent(z=mu + sigma * epsilon, q=q)
+        return Latent(z=mu + sigma * draws.normal(mu.shape, mu, generator), q=q)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
+from aezoo.components import draws
 from aezoo.components.nd import crop, doublings
 from aezoo.errors import ShapeError
 from aezoo.latents import Latent
@@ -116,6 +117,4 @@ def enlarged(x: Tensor, times: int, size: tuple[int, ...]) -> Tensor:
 
 
 def _drawn(q: Normal, generator: torch.Generator | None) -> Tensor:
-    where = q.loc.device if generator is None else generator.device
-    epsilon = torch.randn(q.loc.shape, generator=generator, device=where, dtype=q.loc.dtype)
-    return q.loc + q.scale * epsilon.to(q.loc.device)
+    return q.loc + q.scale * draws.normal(q.loc.shape, q.loc, generator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aezoo.components import poincare
+from aezoo.components import draws, poincare
 from aezoo.components.nd import pointwise, wide
 from aezoo.components.posteriors.configs import Poincare
 from aezoo.components.posteriors.gaussian import LOG_VARIANCE
@@ -35,9 +35,7 @@ class PoincarePosterior(nn.Module):
         q = poincare.WrappedNormal(mu, sigma, self.c)
         if not sample:
             return Latent(z=mu, q=q)
-        where = mu.device if generator is None else generator.device
-        epsilon = torch.randn(mu.shape, generator=generator, device=where, dtype=mu.dtype)
-        return Latent(z=q.push(epsilon.to(mu.device)), q=q)
+        return Latent(z=q.push(draws.normal(mu.shape, mu, generator)), q=q)
 
     def between(self, z0: Tensor, z1: Tensor, weight: Tensor) -> Tensor:
         """The way from z0 to z1, both (B, D, *L), along geodesics."""

@@ -19,6 +19,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from aezoo.checks import check_temperature, over_latents
+from aezoo.components import draws
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import SecondStage
 from aezoo.errors import CapabilityError, ShapeError
@@ -76,9 +77,7 @@ class VAEPrior(nn.Module):
         z = (wide(z.flatten(1)) - wide(self.mean)) / wide(self.scale)
         mu, log_sigma = wide(self.encoder(_with(z, cond))).chunk(2, dim=1)
         log_sigma = log_sigma.clamp(*LOG_SCALE)
-        where = mu.device if generator is None else generator.device
-        epsilon = torch.randn(mu.shape, generator=generator, device=where, dtype=mu.dtype)
-        epsilon = epsilon.to(mu.device)
+        epsilon = draws.normal(mu.shape, mu, generator)
         u = mu + log_sigma.exp() * epsilon
         log_gamma = self._log_gamma()
         apart = (z - wide(self.decoder(_with(u, cond)))) / log_gamma.exp()

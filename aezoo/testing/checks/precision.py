@@ -50,8 +50,9 @@ def torch_compile(subject: Subject) -> None:
     them); an error or another number is not.
 
     Fix: in forward, read no tensor's value in Python (.item(), bool(tensor)) and change no
-    attributes that are not buffers; where it cannot be helped, decorate the method with
-    torch.compiler.disable.
+    attributes that are not buffers; draw as aezoo.components.draws does, for where a generator
+    is named, even None, torch compiles each size of batch alone; where it cannot be helped,
+    decorate the method with torch.compiler.disable.
     """
     model = subject.build().train()
     x, cond = batch(model, 8)
