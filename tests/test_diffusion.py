@@ -203,7 +203,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             begin, place[0] = place[0], place[0] + math.prod(size)
             return stream[begin : place[0]].reshape(tuple(size))
 
-        monkeypatch.setattr(diffusion, "_normal", drawn)
+        monkeypatch.setattr(diffusion.draws, "normal", drawn)
         monkeypatch.setattr(diffusion, "CHUNK", chunk)
         with torch.no_grad():
             found.append(prior.log_prob(z, cond))
@@ -223,7 +223,7 @@ def test_float32_and_autocast_are_near(training: bool) -> None:
         return stream[: math.prod(size)].reshape(tuple(size)).to(like.dtype)
 
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        patch.setattr(diffusion, "_normal", drawn)
+        patch.setattr(diffusion.draws, "normal", drawn)
         torch.manual_seed(1)
         exact = prior.log_prob(z, generator=None if training else seeded())
         prior.float()

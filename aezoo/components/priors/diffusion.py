@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from aezoo.checks import check_temperature, over_latents
+from aezoo.components import draws
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import DiffusionConfig
 from aezoo.components.priors.denoiser import Denoiser
@@ -43,9 +44,10 @@ class DiffusionPrior(nn.Module):
     """Over continuous latents (B,D,*L), maps of any size. With a ``cond_dim`` E it reads (B,E).
 
     In evaluation ``log_prob`` is log p(x, u_0 ... u_T) - log q(u_0 ... u_T | x) of a path that is
-    drawn: VDM's bound on average, and its exponential is p(z) on average, so that importance
-    weights stay unbiased. As the bound gets tight the draws come to agree. In training one step of
-    each sample stands for all T: the same bound on average, but no weight.
+    drawn, with T passes of the network: VDM's bound on average, and its exponential is p(z) on
+    average, so that importance weights stay unbiased. As the bound gets tight the draws come to
+    agree. In training one step of each sample stands for all T, in one pass: the same bound on
+    average, but no weight.
     """
 
     exact: ClassVar[bool] = False
@@ -109,11 +111,10 @@ class DiffusionPrior(nn.Module):
         The steps of a batch are spread evenly (appendix I.1), each sample's uniform.
         """
         n = len(x)
-        where = x.device if generator is None else generator.device
-        u = torch.rand((), generator=generator, device=where, dtype=x.dtype).to(x.device)
+        u = draws.uniform((), x, generator)
         spread = (u + torch.arange(n, device=x.device, dtype=x.dtype) / max(1, n)) % 1
         step = 1 + (self.steps * spread).floor().clamp(max=self.steps - 1)
-        epsilon = _normal(x.shape, x, generator)
+        epsilon = draws.normal(x.shape, x, generator)
         gamma = _like(self.gamma(step), x)
         noisy = (-gamma).sigmoid().sqrt() * x + gamma.sigmoid().sqrt() * epsilon
         off = math.expm1(self.rise) * (epsilon - self.noise(noisy, step, cond)).square()
@@ -134,7 +135,7 @@ class DiffusionPrior(nn.Module):
         u_t / alpha_t is x plus a Brownian motion that has the variance exp(gamma_t): it is drawn
         from t = 0 on, and the network sees many of its points at a time.
         """
-        epsilon = _normal(x.shape, x, generator)
+        epsilon = draws.normal(x.shape, x, generator)
         moved = math.exp(0.5 * self.first) * epsilon  # u_0 / alpha_0 - x
         total = -0.5 * (epsilon.square() + math.log(2 * math.pi) + self.first).flatten(1).sum(1)
         size = max(1, CHUNK // max(1, len(x) * flat(tuple(x.shape[2:]))))
@@ -144,7 +145,7 @@ class DiffusionPrior(nn.Module):
             gamma = self.gamma(step).reshape(-1, *[1] * x.ndim)  # (count,1,...) of t; of s it is
             before = gamma - self.rise
             more = (0.5 * before).exp() * math.sqrt(math.expm1(self.rise))
-            drawn = more * _normal((count, *x.shape), x, generator)
+            drawn = more * draws.normal((count, *x.shape), x, generator)
             later = moved + drawn.cumsum(0)
             earlier = torch.cat([moved[None], later[:-1]])
             # What is random in q(u_s|u_t, x), and how far off the mean of p(u_s|u_t) is, both in
@@ -178,7 +179,7 @@ class DiffusionPrior(nn.Module):
         shape = self.shape if shape is None else tuple(shape)
         self._check(shape, cond)
         like, size = wide(self.mean), (n, *shape)
-        u = temperature * _normal(size, like, generator)
+        u = temperature * draws.normal(size, like, generator)
         kept = -math.expm1(-self.rise)  # VDM's c, of its equation for sampling
         for t in range(self.steps, 0, -1):
             gamma, before = self.first + self.rise * t, self.first + self.rise * (t - 1)
@@ -189,9 +190,9 @@ class DiffusionPrior(nn.Module):
             )
             wider = (0.5 * self.widening(step[:1])).exp().reshape(1, *[1] * len(shape))
             deviation = temperature * math.sqrt(_sigmoid(before) * kept) * wider
-            u = mean + deviation * _normal(size, like, generator)
+            u = mean + deviation * draws.normal(size, like, generator)
         deviation = temperature * math.exp(0.5 * self.first)
-        x = u / math.sqrt(_sigmoid(-self.first)) + deviation * _normal(size, like, generator)
+        x = u / math.sqrt(_sigmoid(-self.first)) + deviation * draws.normal(size, like, generator)
         return self._each(self.mean, x) + self._each(self.scale, x) * x
 
     @torch.no_grad()
@@ -218,12 +219,6 @@ class DiffusionPrior(nn.Module):
                 f"diffusion was built {'without' if cond is not None else 'with'} a condition, "
                 f"and is given {'one' if cond is not None else 'none'}"
             )
-
-
-def _normal(size: tuple[int, ...], like: Tensor, generator: Generator | None) -> Tensor:
-    """Drawn where the generator is, then moved to ``like``."""
-    where = like.device if generator is None else generator.device
-    return torch.randn(size, generator=generator, device=where, dtype=like.dtype).to(like.device)
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:
