@@ -155,6 +155,21 @@ def test_labels_that_do_not_suit(spec: str, y: Tensor, message: str) -> None:
         made(spec).sample(3, y)
 
 
+@pytest.mark.parametrize("spec", [LADDER, LABEL.format("label(10)"), LABEL.format("label(10,4)")])
+def test_labels_that_are_no_tensor_of_samples(spec: str) -> None:
+    model, single = made(spec), torch.tensor(3)
+    for wrong in ([1, 2, 3], 3, np.array([1, 2, 3])):
+        given: Any = wrong
+        for ask in (lambda g: model.encode(X, g), lambda g: model.sample(3, g)):
+            with pytest.raises(TypeError, match=r"cond as a torch.Tensor, not .*torch.as_tensor"):
+                ask(given)
+    for ask in (lambda g: model.encode(X, g), lambda g: model.sample(3, g)):
+        with pytest.raises(ShapeError, match=r"cond is a single number; cond.expand\(B\)"):
+            ask(single)
+    short = torch.tensor([1, 2, 3], dtype=torch.int32)
+    assert torch.equal(model.encode(X, short).z, model.encode(X, short.long()).z)
+
+
 def test_labels_that_may_be_unknown() -> None:
     model = made(LABEL.format("inferred(10,mlp(8)),objective=semi"))
     for y in (torch.zeros(2, dtype=torch.int64), torch.zeros(3), torch.zeros(3, 3)):

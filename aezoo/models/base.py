@@ -18,7 +18,14 @@ from aezoo.components.nd import crop, wide
 from aezoo.components.quantizers.nearest import count_codes
 from aezoo.errors import CapabilityError, ShapeError
 from aezoo.latents import Latent, Losses, Output, levels, point
-from aezoo.models.given import check_codes, check_input, check_latent, check_rows, narrowed
+from aezoo.models.given import (
+    check_codes,
+    check_cond,
+    check_input,
+    check_latent,
+    check_rows,
+    narrowed,
+)
 from aezoo.models.join import embedding_shape, fold_of, folded, spread
 from aezoo.records import ModelCapabilities
 from aezoo.resolve import Bound, display, resolved
@@ -512,6 +519,7 @@ class Autoencoder(nn.Module, ABC):
         if cond is None:
             how = "model.condition(x) gives that of x" if hasattr(module, "of") else "(B,)"
             raise CapabilityError(f"{self.spec} needs cond, the condition of each sample: {how}")
+        check_cond(self, cond)
         try:
             c = module(cond)
         except ShapeError as error:
@@ -530,6 +538,7 @@ class Autoencoder(nn.Module, ABC):
         """The condition of n new samples: the one given, else drawn; None where none is taken."""
         whole(0, n=n)
         if cond is not None and self._source is not None:
+            check_cond(self, cond)
             check_rows(self, cond, n)
         if cond is not None or self._source is None:
             return cond

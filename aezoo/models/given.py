@@ -82,6 +82,20 @@ def narrowed(model: Any, z: Tensor) -> Tensor:
     return z.to(weight.dtype) if half and z.dtype == torch.float32 else z
 
 
+def check_cond(model: Any, cond: Any) -> None:
+    """Raises TypeError unless a condition is a tensor, ShapeError unless it is of samples."""
+    if not isinstance(cond, Tensor):
+        raise TypeError(
+            f"{model.spec} takes cond as a torch.Tensor, not {type(cond).__name__}; "
+            "torch.as_tensor(cond), one for each sample"
+        )
+    if not cond.ndim:
+        raise ShapeError(
+            f"{model.spec} takes a condition for each sample, and cond is a single number; "
+            "cond.expand(B) gives it to B samples"
+        )
+
+
 def check_rows(model: Any, cond: Tensor, n: int) -> None:
     """Raises ShapeError unless there is a condition for each of n samples."""
     if len(cond) != n:

@@ -11,7 +11,7 @@ from aezoo.errors import ShapeError
 
 
 class LabelCondition(nn.Module):
-    """y (B,) int64 in [0, classes) -> (B, E)."""
+    """y (B,) int64, or other integers, in [0, classes) -> (B, E)."""
 
     def __init__(self, config: Label):
         super().__init__()
@@ -30,8 +30,8 @@ class LabelCondition(nn.Module):
                 f"{int(y.min())} to {int(y.max())}; cond=inferred(...) takes -1, unknown"
             )
         if self.embedding is not None:
-            return self.embedding(y)
-        return F.one_hot(y, self.classes).float()
+            return self.embedding(y.long())
+        return F.one_hot(y.long(), self.classes).float()
 
     def draw(
         self, n: int, *, device: torch.device, generator: torch.Generator | None = None
