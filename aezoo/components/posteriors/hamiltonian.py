@@ -28,6 +28,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from aezoo.components import draws
 from aezoo.components.log_joint import LogJoint, gradient
 from aezoo.components.nd import wide
 from aezoo.components.posteriors.augmented import Augmented
@@ -64,10 +65,7 @@ class HamiltonianPosterior(nn.Module):
         assert first.q is not None
         gamma = torch.zeros_like(first.z)
         if sample:
-            where = gamma.device if generator is None else generator.device
-            gamma = torch.randn(
-                gamma.shape, generator=generator, device=where, dtype=gamma.dtype
-            ).to(gamma.device)
+            gamma = draws.normal(gamma.shape, gamma, generator)
         alphas, root = self.tempering()
         z, rho = leapfrog(
             first.z,
