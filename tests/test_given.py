@@ -107,6 +107,16 @@ def test_codes_that_do_not_suit(spec: str, shape: tuple[int, ...], expected: str
     assert model.decode_codes(model.encode_codes(X)).shape == X.shape
 
 
+@pytest.mark.parametrize("spec", [PLAIN, MAPS, LADDER])
+def test_ends_of_a_way_that_do_not_suit_each_other(spec: str) -> None:
+    model = made(spec)
+    y = torch.zeros(3, dtype=torch.int64) if "cond" in spec else None
+    assert model.interpolate(X, X, 4, y).shape == (4, *X.shape)
+    for other in (X[:2], torch.rand(3, 1, 6, 8)):
+        with pytest.raises(ShapeError, match=r"x0 is of shape \(3, 1, 8, 8\)|takes x of shape"):
+            model.interpolate(X, other, 4, y)
+
+
 @pytest.mark.parametrize("wrong", [1.5, "4", None, torch.tensor([1, 2])])
 def test_counts_that_are_no_whole_numbers(wrong: Any) -> None:
     model = made(PLAIN)

@@ -21,6 +21,7 @@ from aezoo.latents import Latent, Losses, Output, levels, point
 from aezoo.models.given import (
     check_codes,
     check_cond,
+    check_ends,
     check_input,
     check_latent,
     check_rows,
@@ -418,6 +419,7 @@ class Autoencoder(nn.Module, ABC):
         change half way.
         """
         whole(1, steps=steps)
+        check_ends(self, x0, x1)
         c0, c1 = self._told(x0, cond), self._told(x1, cond)
         z0, z1 = self.encode(x0, c0).z, self.encode(x1, c1).z
         weights = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)

@@ -34,6 +34,17 @@ def check_input(model: Any, x: Tensor) -> None:
     _check_place(model, "x", x)
 
 
+def check_ends(model: Any, x0: Tensor, x1: Tensor) -> None:
+    """Raises ShapeError unless a way can lead from each of x0 to one of x1."""
+    check_input(model, x0)
+    check_input(model, x1)
+    if x0.shape != x1.shape:
+        raise ShapeError(
+            f"{model.spec} interpolates between as many of the same size, and x0 is of shape "
+            f"{tuple(x0.shape)}, x1 of {tuple(x1.shape)}"
+        )
+
+
 def check_latent(model: Any, z: Tensor) -> None:
     """Raises ShapeError unless z is (B, D, *L) of the model's latent, or of another size L where
     the decoder serves any, and of its dtype and device."""

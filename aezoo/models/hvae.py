@@ -20,6 +20,7 @@ from aezoo.errors import CapabilityError
 from aezoo.latents import Latent, normals
 from aezoo.models.base import conditions_between
 from aezoo.models.families import VAE
+from aezoo.models.given import check_ends
 from aezoo.records import ModelCapabilities
 
 
@@ -109,6 +110,7 @@ class HVAE(VAE):
         likely under that step's own levels above as they did. The ends are the reconstructions.
         """
         whole(1, steps=steps)
+        check_ends(self, x0, x1)
         c0, c1 = self._told(x0, cond), self._told(x1, cond)
         start, end = _standardised(self.encode(x0, c0)), _standardised(self.encode(x1, c1))
         weights = torch.linspace(0, 1, steps, device=start[0].device, dtype=start[0].dtype)
