@@ -46,7 +46,9 @@ def info(name: str) -> ModelEntry | list[Component]:
         return registry.model(name)
     except UnknownModelError as error:
         known = [c.name for c in registry.component_items()] + list_models()
-        near = suggest(name, known) or "; `aezoo list` and `aezoo list --components` show all"
+        all_of_them = "; `aezoo list` and `aezoo list --components` show all"
+        spec = f"; `aezoo spec '{name}'` explains a spec" if "(" in name else ""
+        near = spec or suggest(name, known) or all_of_them
         message = f"neither a model nor a component is called {name!r}{near}"
         raise UnknownModelError(message) from error
 

@@ -122,6 +122,7 @@ def read_frames(path: str | Path, channels: int) -> np.ndarray:
     """
     from PIL import Image, ImageSequence
 
+    _check_file(path)
     frames: list[np.ndarray] = []
     times: list[float] = []
     try:
@@ -136,6 +137,13 @@ def read_frames(path: str | Path, channels: int) -> np.ndarray:
     return np.repeat(np.stack(frames), counts, axis=0)
 
 
+def _check_file(path: str | Path) -> None:
+    if Path(path).is_dir():
+        raise DataError(f"{path} is a folder; name the pictures in it, as {Path(path) / '*.png'}")
+    if not Path(path).exists():
+        raise DataError(f"there is no file {path}")
+
+
 def read(path: str | Path, channels: int) -> np.ndarray:
     """A picture file as uint8 (H, W, channels), upright by its EXIF tag.
 
@@ -144,6 +152,7 @@ def read(path: str | Path, channels: int) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
+    _check_file(path)
     try:
         with Image.open(path) as image:
             return chw(convert(ImageOps.exif_transpose(image), channels)).transpose(1, 2, 0)

@@ -189,8 +189,8 @@ def _value(spec: Spec, entry: Registered, name: str, item: int | str, raw: Value
     hint = _hints(entry.component.config)[name]
     if "rest" in field.metadata and isinstance(item, int) and isinstance(raw, tuple):
         element, what = typing.get_args(hint)[0], f"{entry.qualified}: each of {name!r} is"
-        return tuple(_checked(v, element, what, spec.span_of(item + i)) for i, v in enumerate(raw))
-    return _checked(raw, hint, f"{entry.qualified}: {name!r} takes", span)
+        return tuple(checked(v, element, what, spec.span_of(item + i)) for i, v in enumerate(raw))
+    return checked(raw, hint, f"{entry.qualified}: {name!r} takes", span)
 
 
 def _part(raw: Value, kinds: tuple[str, ...], what: str, span: Span | None) -> Bound:
@@ -200,7 +200,12 @@ def _part(raw: Value, kinds: tuple[str, ...], what: str, span: Span | None) -> B
     return bind(raw, kinds)
 
 
-def _checked(raw: Value, hint: Any, what: str, span: Span | None) -> Any:
+def checked(raw: Value, hint: Any, what: str, span: Span | None) -> Any:
+    """A spec value as the type that an argument is annotated with.
+
+    Raises:
+        SpecError: it is no such value; the message begins with ``what``.
+    """
     try:
         return _convert(raw, hint)
     except TypeError:

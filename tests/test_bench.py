@@ -507,6 +507,8 @@ def test_options_that_a_metric_does_not_take(register, monkeypatch) -> None:
     for text, says in (
         ("counting(j=5)", "its options are k"),
         ("counting(1,2)", "its options are k"),
+        ("counting(k=2.5)", "'k' takes an int, found 2.5"),
+        ("counting(k=many)", "'k' takes an int, found many"),
         ("reconstruction(3)", "it takes no options"),
         ("counting(k=0)", "k must be at least 1"),
     ):

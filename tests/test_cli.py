@@ -223,6 +223,7 @@ TRAINING = {
 def test_info_suggests_what_was_meant():
     error = run("info", "pixelcn", code=2).stderr
     assert "did you mean 'pixelcnn'?" in error
+    assert f"`aezoo spec '{DIGITS}'` explains a spec" in run("info", DIGITS, code=2).stderr
 
 
 def test_plugins_shows_every_state(tmp_path, monkeypatch):
@@ -408,6 +409,7 @@ def test_a_model_that_is_not_there_is_an_error(source, said, photograph, tmp_pat
         ["reconstruct", "{models}/photos", "{file}", "--out", "{file}/inside"],
         ["bench", "{models}/digits", "--out", "{file}"],
         ["train", DIGITS, "--runs", "{file}"],
+        ["fit-prior", "{models}/digits", "--prior", "mog(2)", "--out", "{file}"],
         ["quickstart", "--out", "{file}"],
         ["convert", "x.wav", "--to", "theo", "--out", "{file}/x.wav"],
     ],
@@ -437,6 +439,9 @@ def test_what_is_no_picture_is_an_error(models, tmp_path):
     bad.write_bytes(b"no picture")
     error = run("reconstruct", models / "photos", bad, "--out", tmp_path / "x.png", code=2).stderr
     assert "bad.jpg: cannot be read as a picture" in error
+    for path, said in ((tmp_path, "is a folder; name the pictures"), ("no.png", "no file no.png")):
+        args = ["reconstruct", models / "photos", path, "--out", tmp_path / "x.png"]
+        assert said in run(*args, code=2).stderr
     sound = run("sample", models / "sound", "--out", tmp_path / "x.png", code=2).stderr
     assert "not a model of pictures" in sound
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from aezoo import registry
 from aezoo.errors import MetricError, PluginLoadError
 from aezoo.metrics.base import NEEDS, Metric
 from aezoo.records import MetricRecord
-from aezoo.spec import Spec, parse, parse_value
+from aezoo.resolve import checked
+from aezoo.spec import Spec, SpecError, parse, parse_value
 
 
 def names(metrics: str | Sequence[str] | None) -> list[str]:
@@ -52,9 +54,13 @@ def build(text: str) -> Metric:
     if unknown or len(call.args) > len(options):
         takes = f"its options are {', '.join(options)}" if options else "it takes no options"
         raise MetricError(f"{text}: {takes}")
+    hints = typing.get_type_hints(cls)
     try:
+        for name, value in given.items():
+            if hints[name] in (int, float, bool, str):
+                checked(value, hints[name], f"{name!r} takes", None)
         metric = cls(**{name: _plain(value) for name, value in given.items()})
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, SpecError) as error:
         raise MetricError(f"{text}: {error}") from error
     unknown = metric.needs - NEEDS
     if unknown:

@@ -48,7 +48,7 @@ def fit_prior(
         str | None, typer.Option(metavar="TIME", help="Stop with a checkpoint after 25m, 1h30m.")
     ] = None,
     seed: options.Seed = 0,
-    threads: Annotated[int | None, typer.Option(help="Of the CPU.")] = None,
+    threads: options.Threads = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew where there is a checkpoint.")
     ] = False,
@@ -59,6 +59,7 @@ def fit_prior(
     A plain autoencoder generates then, and a VAE's samples are like its reconstructions. The
     other weights stay as they are. The same command goes on where one was stopped.
     """
+    options.room(out)
     seconds = options.seconds(budget)
     numbers = {key: options.number(text) for key, text in options.changes(stage).items()}
     from aezoo.train.expost import fit_prior as run
