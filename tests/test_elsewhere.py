@@ -32,8 +32,15 @@ def test_its_tensors_keep_the_rules_of_a_gpu() -> None:
         assert x.device == device and here.device.type == "cpu" != device
         for moved in (x.cpu(), x.to("cpu"), x.to(here), torch.zeros_like(x, device="cpu")):
             assert moved.device == here.device and moved.numpy().shape == (3, 4)
+        for made in (torch.tensor(4.0, device=device), torch.as_tensor([1.0], device=x.device)):
+            assert made.device == device and (x + made).device == device
         for stays in (x + 1, x * torch.tensor(2.0), x[torch.tensor([0])], x.double(), here.to(x)):
             assert stays.device == device
+        for made in (torch.tensor([1.0], device=device), torch.as_tensor(x), x.new_tensor([1.0]),
+                     torch.asarray([1.0], device=device), torch.as_tensor(here, device=device),
+                     x.new_zeros(1), torch.rand(1, device=device)):  # fmt: skip
+            assert made.device == device
+        assert torch.tensor(x.tolist()).device == here.device
         assert x.sum().item() == 12 and (2 * x).tolist() == [[2.0] * 4] * 3
         mixed = [
             lambda: x + here,

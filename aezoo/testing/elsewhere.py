@@ -24,6 +24,7 @@ _DATA: Any = Tensor.data
 _aten = torch.ops.aten
 _JOINS = {_aten.cat.default, _aten.stack.default}  # where a number without axes counts too
 _MOVES = {_aten._to_copy.default, _aten.copy_.default}
+_FROM_NUMBERS = {torch.tensor, torch.as_tensor, torch.asarray}
 _INDEXED = {  # by indices that may stand on the CPU
     _aten.index.Tensor,
     _aten.index_put.default,
@@ -32,6 +33,8 @@ _INDEXED = {  # by indices that may stand on the CPU
     _aten._unsafe_index.Tensor,
 }
 
+_OF_NUMBERS = {torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor}
+
 
 @contextmanager
 def elsewhere() -> Iterator[torch.device]:
@@ -39,7 +42,7 @@ def elsewhere() -> Iterator[torch.device]:
     kept = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # a wrapper is another class
     try:
-        with _Devices() as devices, _Generators(devices):
+        with _Devices() as devices, _Functions(devices):
             yield DEVICE
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(kept)
@@ -121,8 +124,8 @@ class _Devices(TorchDispatchMode):
         return _run(func, args, kwargs or {}, self.generator)
 
 
-class _Generators(TorchFunctionMode):
-    """Knows of which device a generator is; what a dispatch is given has forgotten."""
+class _Functions(TorchFunctionMode):
+    """What a dispatch is not told: the device of a generator, and that of tensors of numbers."""
 
     def __init__(self, devices: _Devices):
         super().__init__()
@@ -131,13 +134,21 @@ class _Generators(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         found = [v for v in (*args, *given.values()) if isinstance(v, torch.Generator)]
-        if not found:
-            return func(*args, **given)
-        before, self.devices.generator = self.devices.generator, found[0].device
+        before = self.devices.generator
+        self.devices.generator = found[0].device if found else before
         try:
-            return func(*args, **given)
+            made = func(*args, **given)
         finally:
             self.devices.generator = before
+        if func in _OF_NUMBERS and _asked_for(args, given) == DEVICE:
+            return made.to(DEVICE)
+        return made
+
+
+def _asked_for(args: Any, kwargs: Any) -> torch.device:
+    """The device that ``torch.tensor`` or ``Tensor.new_tensor`` was called for."""
+    by_default = args[0].device if args and isinstance(args[0], Tensor) else CPU
+    return torch.device(kwargs.get("device") or by_default)
 
 
 def _run(func: Any, args: Any, kwargs: Any, generator: torch.device | None) -> Any:
