@@ -329,6 +329,13 @@ def test_the_command_finds_a_checkout_s_models(root: Path, monkeypatch: pytest.M
     assert "2 cards agree" in checked.stdout
 
 
+@pytest.mark.parametrize("check", [["--check"], []])
+def test_a_folder_without_a_model_has_no_cards(check: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["card", *check, "--cards", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "no trained model" in done.stderr
+
+
 def test_the_readme_s_table_comes_from_the_rows(root: Path) -> None:
     runner = CliRunner()
     folder = ["--cards", str(root / "model_cards")]

@@ -239,9 +239,9 @@ class LineTask:
         return {"loss": float((self.module.slope.detach() - 3).abs())}
 
 
-def fit_line(task: LineTask, folder: Path, **changes: object):
+def fit_line(task: LineTask, folder: Path, quiet: bool = True, **changes: object):
     stage = dataclasses.replace(Stage(steps=200, batch=2, warmup=0, lr=0.1, ema=0.9), **changes)
-    options = {"name": "model", "seed": 0, "recipe_hash": "x", "ranks": Ranks(), "quiet": True}
+    options = {"name": "model", "seed": 0, "recipe_hash": "x", "ranks": Ranks(), "quiet": quiet}
     return fit(task, stage, folder, **options)
 
 
@@ -252,6 +252,18 @@ def test_fit_finds_the_minimum(tmp_path: Path) -> None:
     assert done.step == 200
     assert task.module.slope.item() == pytest.approx(3, abs=1e-3)
     assert task.module.seen.item() == 200
+
+
+def test_what_is_interrupted_says_that_it_goes_on(tmp_path: Path, capsys) -> None:
+    class Interrupted(LineTask):
+        def schedule(self, step: int, total: int) -> None:
+            if step == 20:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_line(Interrupted(), tmp_path, quiet=False)
+    assert "stopped after step 21; the same run goes on from there" in capsys.readouterr().err
+    assert fit_line(LineTask(), tmp_path).step == 200
 
 
 def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:

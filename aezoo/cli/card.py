@@ -54,6 +54,8 @@ def card(
     here = Path("model_cards")  # a checkout's, where the installed aezoo is a copy without results
     folder = cards or (here if (here / INDEX).is_file() else cards_folder())
     known = made.models(folder)
+    if not known and not names:
+        raise typer.BadParameter(f"there is no trained model in {folder}", param_hint="--cards")
     if names and not cards and all(n not in known and _is_run(n) for n in names):
         _of_runs(names, results, repo, check)
         return

@@ -22,6 +22,7 @@ from aezoo.errors import TrainingError
 from aezoo.hub.origin import trained_on
 from aezoo.records import Dataset
 from aezoo.resolve import Bound, display, override
+from aezoo.spec import suggest
 from aezoo.train.recipe import Recipe, Size, Stage
 
 SLOTS = ("prior", "prior_cond")
@@ -184,6 +185,11 @@ def _stage(given: Mapping[str, Any]) -> Stage:
     defaults = dict(DEFAULTS)
     if "epochs" in given:
         del defaults["steps"]
+    known = [field.name for field in dataclasses.fields(Stage)]
+    for key in given:
+        if key not in known:
+            hint = suggest(key, known) or f"; it has {', '.join(known)}"
+            raise TrainingError(f"a prior's stage has no {key!r}{hint}")
     try:
         return Stage(**{**defaults, **given})
     except (ValueError, TypeError) as error:

@@ -246,6 +246,8 @@ class _Run:
                 saved = now
             if halt:
                 break
+        if stop.signal is not None:
+            reporter.say(f"stopped after step {self.step}; the same run goes on from there")
         stop.act()
 
     def _step(self, module: nn.Module, critic: nn.Module | None = None) -> tuple[Tensor, Losses]:
