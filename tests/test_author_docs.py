@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+import aezoo
 from aezoo.testing.localhub import LocalHub
 
 PLUGINS = Path(__file__).resolve().parent.parent / "plugins"
@@ -191,8 +192,10 @@ def is_module(name: str) -> bool:
 
 
 def imported(path: Path) -> set[tuple[str, str]]:
-    """(module, name) of what a file takes of aezoo; of a module, the names that it uses."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """(module, name) of what a file, or a template of one, takes of aezoo; of a module, the names
+    that it uses."""
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(re.sub(r"\$\{?(\w+)\}?", r"\1", text))
     found, modules = set(), {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -212,7 +215,10 @@ def imported(path: Path) -> set[tuple[str, str]]:
 
 def test_plugins_import_what_the_page_offers():
     known, seen = offered(), 0
-    for path in sorted(PLUGINS.glob("aezoo-*/aezoo_*/**/*.py")):
+    templates = Path(aezoo.__file__).parent / "scaffold" / "templates"
+    files = [*PLUGINS.glob("aezoo-*/aezoo_*/**/*.py"), *templates.glob("**/*.py.txt")]
+    assert len(files) > 40
+    for path in sorted(files):
         for module, name in sorted(imported(path)):
             seen += 1
             assert name in known.get(module, ()), f"{path}: {module} {name}"

@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 from torch.distributions import Independent, Normal
 
 from aezoo.checks import check_temperature
+from aezoo.components import draws
 from aezoo.errors import ShapeError
 from aezoo.latents import Latent
 from aezoo_diffusers import configs
@@ -106,9 +107,8 @@ class MomentsPosterior(nn.Module):
         q = Independent(pixels, mean.ndim - 1, validate_args=False)
         if not sample:
             return Latent(z=location, q=q)
-        where = mean.device if generator is None else generator.device
-        noise = torch.randn(mean.shape, generator=generator, device=where, dtype=mean.dtype)
-        return Latent(z=self.scale(mean + sigma * noise.to(mean.device)), q=q)
+        noise = draws.normal(mean.shape, mean, generator)
+        return Latent(z=self.scale(mean + sigma * noise), q=q)
 
 
 class LatentsPosterior(nn.Module):
