@@ -7,6 +7,7 @@ import torch
 from aezoo.components.quantizers import configs
 from aezoo.components.quantizers.lfq import LFQ
 from aezoo.components.quantizers.vq import VQ
+from aezoo.train.ranks import leave
 
 OPTIONS = {
     "ema": {"update": "ema", "revive": 0.0},
@@ -34,7 +35,7 @@ def run(rank: int, world: int, folder: str) -> None:
         torch.save(state, f"{folder}/{name}-{world}-{rank}.pt")
     if world > 1:
         torch.distributed.barrier()  # gloo of torch 2.6 waits for ever for a rank that has gone
-        torch.distributed.destroy_process_group()
+        leave()
 
 
 def entropy(rank: int, world: int, folder: str) -> None:

@@ -46,13 +46,15 @@ def trained(spec: str, rank: int, world: int) -> dict[str, Tensor]:
 def main(spec: str, folder: str, rank: str, world: str) -> None:
     from safetensors.torch import save_file
 
+    from aezoo.train.ranks import leave
+
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=int(rank), world_size=int(world)
     )
     state = trained(spec, int(rank), int(world))
     torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    leave()
     contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
     save_file(contiguous, Path(folder) / f"{rank}.safetensors")
 

@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,7 +37,7 @@ class Ranks:
             joined = torch.distributed.is_initialized()
             self._accelerator = Accelerator(cpu=self.device.type == "cpu")
             if not joined:
-                atexit.register(_leave)
+                atexit.register(leave)
             self.device = self._accelerator.device
             self.rank = self._accelerator.process_index
             self.world = self._accelerator.num_processes
@@ -115,14 +116,17 @@ class Ranks:
                 yield
 
 
-def _leave() -> None:
-    """Leave the process group that a `Ranks` joined, so that its threads end.
+def leave() -> None:
+    """Leave the process group, so that its threads end; at exit, where a `Ranks` joined it.
 
     One that is still letting go of the last collective's tensors when the interpreter has ended
     asks for its lock, and the process dies with "terminate called without an active exception":
     a finished run looks like a failed one.
     """
     if torch.distributed.is_initialized():
+        # First the lock is anybody's for a while: torch 2.6 keeps it while it waits for the
+        # threads, for ever where one of them wants it.
+        time.sleep(0.2)
         torch.distributed.destroy_process_group()
     gc.collect()  # a model whose gradients were averaged holds the group, in a cycle
 
