@@ -285,7 +285,7 @@ def test_a_prior_learns_a_density_by_its_condition(name: str) -> None:
         z = torch.where(kind[:, None] == 0, ring, torch.full((n, 2), 2.0))
         return z + 0.3 * torch.randn(n, 2), nn.functional.one_hot(kind, 2).float()
 
-    for _ in range(100):
+    for _ in range(200 if name == "iaf" else 100):  # its inverse is the slow way to learn
         z, cond = data(256)
         optimizer.zero_grad()
         (-prior.log_prob(z, cond).mean()).backward()
@@ -296,7 +296,7 @@ def test_a_prior_learns_a_density_by_its_condition(name: str) -> None:
     assert float(nats[cond[:, 1] == 1].mean()) == pytest.approx(spot, abs=0.15)
     z0 = z[cond[:, 0] == 1]
     gauss = 0.5 * torch.logdet(2 * math.pi * math.e * torch.cov(z0.T))
-    assert float(nats[cond[:, 0] == 1].mean()) < float(gauss) - 0.3
+    assert float(nats[cond[:, 0] == 1].mean()) < float(gauss) - 0.4
     drawn = prior.sample(500, cond=torch.tensor([[0.0, 1.0]]).expand(500, -1))
     assert (drawn.mean(0) - 2).abs().max() < 0.2
 

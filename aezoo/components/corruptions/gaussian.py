@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
+from aezoo.components import draws
 from aezoo.components.corruptions.configs import Gaussian
-from aezoo.components.corruptions.noise import normal
 
 
 class GaussianCorruption:
@@ -15,4 +15,4 @@ class GaussianCorruption:
         self.sigma = config.sigma
 
     def __call__(self, x: Tensor, *, generator: Generator | None = None) -> Tensor:
-        return x + self.sigma * normal(x, generator)
+        return x + self.sigma * draws.normal(x.shape, x, generator)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
+from aezoo.components import draws
 from aezoo.components.corruptions.configs import Speckle
-from aezoo.components.corruptions.noise import normal
 
 
 class SpeckleCorruption:
@@ -19,4 +19,4 @@ class SpeckleCorruption:
         self.sigma = config.sigma
 
     def __call__(self, x: Tensor, *, generator: Generator | None = None) -> Tensor:
-        return x * (1 + self.sigma * normal(x, generator))
+        return x * (1 + self.sigma * draws.normal(x.shape, x, generator))

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aezoo.components.corruptions.noise import normal
+from aezoo.components import draws
 from aezoo.components.posteriors.configs import Noisy, Point
 from aezoo.components.posteriors.point import PointPosterior
 from aezoo.latents import Latent
@@ -39,7 +39,7 @@ class NoisyPosterior(nn.Module):
         z = self.point(h).z.movedim(1, -1)
         z = F.layer_norm(z, z.shape[-1:]).movedim(-1, 1).contiguous()
         if self.training:
-            one = z.new_empty(len(z), *[1] * (z.ndim - 1))  # sigma is that of a whole sample
-            sigma = self.tau * normal(one, generator).abs()
-            z = z + sigma * normal(z, generator)
+            one = (len(z), *[1] * (z.ndim - 1))  # sigma is that of a whole sample
+            sigma = self.tau * draws.normal(one, z, generator).abs()
+            z = z + sigma * draws.normal(z.shape, z, generator)
         return Latent(z=z)

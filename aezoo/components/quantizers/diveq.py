@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from aezoo.components.corruptions.noise import normal
+from aezoo.components import draws
 from aezoo.components.quantizers.codebook import Codebook
 from aezoo.components.quantizers.configs import DiVeQ as Config
 
@@ -37,7 +37,7 @@ class DiVeQ(Codebook):
         self, rows: Tensor, e: Tensor, generator: Generator | None
     ) -> tuple[Tensor, Tensor | None]:
         if self.training:
-            return step(rows, e, self.sigma * normal(rows, generator)), None
+            return step(rows, e, self.sigma * draws.normal(rows.shape, rows, generator)), None
         reached = step(rows, e, torch.zeros_like(rows))
         return e.detach() + (reached - reached.detach()), None  # it is e but for rounding
 

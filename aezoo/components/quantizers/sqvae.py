@@ -20,7 +20,7 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.components.corruptions.noise import normal
+from aezoo.components import draws
 from aezoo.components.one_hot import annealed, gumbel
 from aezoo.components.quantizers.base import Quantizer
 from aezoo.components.quantizers.configs import SQVAE as Config
@@ -52,7 +52,7 @@ class SQVAE(Quantizer):
     def quantize(self, z_e: Tensor, *, sample: bool, generator: Generator | None) -> Latent:
         means = rows_of(z_e)
         if sample and self.training:
-            noise = normal(means, generator)
+            noise = draws.normal(means.shape, means, generator)
             scores = self._scores(means + self.sigma * noise)
             penalty = -scores.logsumexp(1, keepdim=True) - noise.square().sum(1, keepdim=True) / 2
             drawn = scores + gumbel(scores, generator)
