@@ -6,7 +6,7 @@ import math
 import operator
 from typing import Any, Literal, TypeVar
 
-from aezoo.errors import ShapeError
+from aezoo.errors import CapabilityError, ShapeError
 
 N = TypeVar("N")  # of codes: one count, or a tuple of one a level
 
@@ -54,6 +54,18 @@ def over_latents(name: str, num_codes: object) -> None:
         raise ShapeError(
             f"{name} is a prior over continuous latents, but the quantizer gives codes; "
             "use prior=uniform or prior=pixelcnn"
+        )
+
+
+def check_cond(name: str, cond: object, cond_dim: int | None) -> None:
+    """Raises CapabilityError where a prior that reads a condition has none, or another has one."""
+    if cond is None and cond_dim is not None:
+        raise CapabilityError(
+            f"{name} was built with a condition, and is given none; pass cond (B,{cond_dim})"
+        )
+    if cond is not None and cond_dim is None:
+        raise CapabilityError(
+            f"{name} was built without a condition, and is given one; leave cond out"
         )
 
 

@@ -29,12 +29,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_temperature, over_latents
+from aezoo.checks import check_cond, check_temperature, over_latents
 from aezoo.components import draws
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import DiffusionConfig
 from aezoo.components.priors.denoiser import Denoiser
-from aezoo.errors import CapabilityError, ShapeError
+from aezoo.errors import ShapeError
 
 #: Places (of a vector one) that the network sees at a time where all steps are summed.
 CHUNK = 2**15
@@ -214,11 +214,7 @@ class DiffusionPrior(nn.Module):
                 f"diffusion was built for latents of shape {self.shape}, not {shape}; it serves "
                 "maps of any size, of as many channels and axes; use prior=normal for others"
             )
-        if (cond is None) != (self.cond_dim is None):
-            raise CapabilityError(
-                f"diffusion was built {'without' if cond is not None else 'with'} a condition, "
-                f"and is given {'one' if cond is not None else 'none'}"
-            )
+        check_cond("diffusion", cond, self.cond_dim)
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:

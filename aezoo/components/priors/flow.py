@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_temperature, over_latents
+from aezoo.checks import check_cond, check_temperature, over_latents
 from aezoo.components.flows import chain
 from aezoo.components.nd import flat, wide
-from aezoo.errors import CapabilityError, ShapeError
+from aezoo.errors import ShapeError
 
 
 class FlowPrior(nn.Module):
@@ -66,8 +66,4 @@ class FlowPrior(nn.Module):
                 f"{self.name} was built for latents {self.shape}, which it flattens; these are "
                 f"{shape}; use prior=normal for other sizes"
             )
-        if (cond is None) != (self.cond_dim is None):
-            raise CapabilityError(
-                f"{self.name} was built {'without' if cond is not None else 'with'} a condition, "
-                f"and is given {'one' if cond is not None else 'none'}"
-            )
+        check_cond(self.name, cond, self.cond_dim)

@@ -16,12 +16,12 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_temperature, over_latents
+from aezoo.checks import check_cond, check_temperature, over_latents
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import RNADEConfig
 from aezoo.components.priors.mog import LOG_SCALE
 from aezoo.components.priors.raster import draw, uniforms
-from aezoo.errors import CapabilityError, ShapeError
+from aezoo.errors import ShapeError
 
 
 class RNADEPrior(nn.Module):
@@ -123,11 +123,7 @@ class RNADEPrior(nn.Module):
                 f"rnade was built for latents {self.shape}, which it flattens; these are {shape}; "
                 "use prior=normal for other sizes"
             )
-        if (cond is None) != (self.cond_dim is None):
-            raise CapabilityError(
-                f"rnade was built {'without' if cond is not None else 'with'} a condition, "
-                f"and is given {'one' if cond is not None else 'none'}"
-            )
+        check_cond("rnade", cond, self.cond_dim)
 
 
 def _parts(out: Tensor) -> tuple[Tensor, Tensor, Tensor]:

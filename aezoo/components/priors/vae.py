@@ -18,11 +18,11 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_temperature, over_latents
+from aezoo.checks import check_cond, check_temperature, over_latents
 from aezoo.components import draws
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import SecondStage
-from aezoo.errors import CapabilityError, ShapeError
+from aezoo.errors import ShapeError
 
 #: log gamma and log sigma are kept in this range: nothing over- or underflows in float32.
 LOG_SCALE = (-10.0, 5.0)
@@ -128,11 +128,7 @@ class VAEPrior(nn.Module):
                 f"vae was built for latents of shape {self.shape}, which it flattens, not {shape}; "
                 "use prior=normal for other sizes"
             )
-        if (cond is None) != (self.cond_dim is None):
-            raise CapabilityError(
-                f"the prior vae was built {'without' if cond is not None else 'with'} a "
-                f"condition, and is given {'one' if cond is not None else 'none'}"
-            )
+        check_cond("the prior vae", cond, self.cond_dim)
 
 
 def _with(x: Tensor, cond: Tensor | None) -> Tensor:

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_temperature
+from aezoo.checks import check_cond, check_temperature
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.raster import draw, uniforms
-from aezoo.errors import CapabilityError, ShapeError
+from aezoo.errors import ShapeError
 
 
 class VectorPrior(nn.Module, ABC):
@@ -156,11 +156,7 @@ class VectorPrior(nn.Module, ABC):
                 f"{self.name} was built for {kind} of shape {self.shape}, which it flattens; "
                 f"these are {shape}"
             )
-        if (cond is None) != (self.cond_dim is None):
-            raise CapabilityError(
-                f"{self.name} was built {'without' if cond is not None else 'with'} a condition, "
-                f"and is given {'one' if cond is not None else 'none'}"
-            )
+        check_cond(self.name, cond, self.cond_dim)
         if cond is not None and cond.ndim != 2:
             raise ShapeError(
                 f"{self.name} reads one condition a sample, (B,{self.cond_dim}), not "
