@@ -57,7 +57,7 @@ def over_latents(name: str, num_codes: object) -> None:
         )
 
 
-def check_cond(name: str, cond: object, cond_dim: int | None) -> None:
+def told_as_built(name: str, cond: object, cond_dim: int | None) -> None:
     """Raises CapabilityError where a prior that reads a condition has none, or another has one."""
     if cond is None and cond_dim is not None:
         raise CapabilityError(

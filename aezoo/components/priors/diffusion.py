@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_cond, check_temperature, over_latents
+from aezoo.checks import check_temperature, over_latents, told_as_built
 from aezoo.components import draws
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import DiffusionConfig
@@ -214,7 +214,7 @@ class DiffusionPrior(nn.Module):
                 f"diffusion was built for latents of shape {self.shape}, not {shape}; it serves "
                 "maps of any size, of as many channels and axes; use prior=normal for others"
             )
-        check_cond("diffusion", cond, self.cond_dim)
+        told_as_built("diffusion", cond, self.cond_dim)
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_cond, check_temperature, over_latents
+from aezoo.checks import check_temperature, over_latents, told_as_built
 from aezoo.components.flows import chain
 from aezoo.components.nd import flat, wide
 from aezoo.errors import ShapeError
@@ -66,4 +66,4 @@ class FlowPrior(nn.Module):
                 f"{self.name} was built for latents {self.shape}, which it flattens; these are "
                 f"{shape}; use prior=normal for other sizes"
             )
-        check_cond(self.name, cond, self.cond_dim)
+        told_as_built(self.name, cond, self.cond_dim)

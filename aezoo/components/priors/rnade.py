@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_cond, check_temperature, over_latents
+from aezoo.checks import check_temperature, over_latents, told_as_built
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import RNADEConfig
 from aezoo.components.priors.mog import LOG_SCALE
@@ -123,7 +123,7 @@ class RNADEPrior(nn.Module):
                 f"rnade was built for latents {self.shape}, which it flattens; these are {shape}; "
                 "use prior=normal for other sizes"
             )
-        check_cond("rnade", cond, self.cond_dim)
+        told_as_built("rnade", cond, self.cond_dim)
 
 
 def _parts(out: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,7 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_cond, check_temperature, over_latents
+from aezoo.checks import check_temperature, over_latents, told_as_built
 from aezoo.components import draws
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.configs import SecondStage
@@ -128,7 +128,7 @@ class VAEPrior(nn.Module):
                 f"vae was built for latents of shape {self.shape}, which it flattens, not {shape}; "
                 "use prior=normal for other sizes"
             )
-        check_cond("the prior vae", cond, self.cond_dim)
+        told_as_built("the prior vae", cond, self.cond_dim)
 
 
 def _with(x: Tensor, cond: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from aezoo.checks import check_cond, check_temperature
+from aezoo.checks import check_temperature, told_as_built
 from aezoo.components.nd import flat, wide
 from aezoo.components.priors.raster import draw, uniforms
 from aezoo.errors import ShapeError
@@ -156,7 +156,7 @@ class VectorPrior(nn.Module, ABC):
                 f"{self.name} was built for {kind} of shape {self.shape}, which it flattens; "
                 f"these are {shape}"
             )
-        check_cond(self.name, cond, self.cond_dim)
+        told_as_built(self.name, cond, self.cond_dim)
         if cond is not None and cond.ndim != 2:
             raise ShapeError(
                 f"{self.name} reads one condition a sample, (B,{self.cond_dim}), not "
